@@ -1,0 +1,10 @@
+"""The place on disk that outlives a build: bytes and digests only, and nothing half done.
+
+oci-layout, index.json, blobs/     images and their layers: an OCI image layout
+snapshots/ID/                      unpacked layers, each as an overlay lower folder
+records/KIND/                      small facts about them: results, bases, layers, weights
+packages/                          what was downloaded, by digest
+caches/ID/                         cache mounts
+stats/, receipts/                  what lets an unchanged build end early
+staging/                           work in progress, never read by anyone else
+"""

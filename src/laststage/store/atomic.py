@@ -1,0 +1,100 @@
+"""Files that appear whole or not at all.
+
+A name that exists is complete and correct: data is written beside its place under a random name,
+synced, renamed, and the directory synced, so that neither a kill nor a power cut leaves half a file
+under its final name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from laststage.errors import StoreError
+
+
+def sync_directory(path: str) -> None:
+    """Make the names in directory *path* durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def disk_errors(doing: str) -> Iterator[None]:
+    """Turn what a disk can refuse into a StoreError that names what was being done."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StoreError(
+                f"no space left while {doing}",
+                hint="free some space, or put the store elsewhere with --store",
+            ) from error
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO):
+            raise StoreError(
+                f"{error.strerror} while {doing}", where=error.filename or ""
+            ) from error
+        raise
+
+
+class Staged:
+    """A temporary file in *directory*; commit() renames it, leaving without that deletes it."""
+
+    def __init__(self, directory: str) -> None:
+        self._temporary = os.path.join(directory, f".new-{secrets.token_hex(8)}")
+        self.file: BinaryIO = open(self._temporary, "xb")  # noqa: SIM115
+
+    def commit(self, path: str, *, mode: int = 0o644, sync: bool = True) -> None:
+        """Give the file its final *path*, replacing what is there. Without *sync* the content may
+        be lost in a power cut: only for what can be made again.
+        """
+        self.file.flush()
+        os.fchmod(self.file.fileno(), mode)
+        if sync:
+            os.fsync(self.file.fileno())  # data before name
+        self.file.close()
+        os.replace(self._temporary, path)
+        self._temporary = ""
+        if sync:
+            sync_directory(os.path.dirname(path))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._temporary:
+            self.file.close()
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._temporary)
+
+
+def write(path: str, data: bytes, *, mode: int = 0o644, sync: bool = True) -> None:
+    """Put *data* at *path* atomically, making its directory where needed."""
+    directory = os.path.dirname(path)
+    with disk_errors(f"writing {path}"):
+        os.makedirs(directory, exist_ok=True)
+        with Staged(directory) as staged:
+            staged.file.write(data)
+            staged.commit(path, mode=mode, sync=sync)
+
+
+def read(path: str) -> bytes | None:
+    """Return what is at *path*, or None if nothing is."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None

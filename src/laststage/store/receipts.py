@@ -1,0 +1,67 @@
+"""Receipts: proof that a build would change nothing, read without importing anything.
+
+A receipt says which command was given, the stat of every file that it looked at, and what it
+printed. As long as all of that is as it was, the same command has the same result. This is the
+whole of a no-op build, so the module imports nothing that Python has not loaded already.
+"""
+
+from __future__ import annotations
+
+import os
+
+_VERSION = "laststage-receipt 1"
+
+
+def receipt_path(root: str, key: str) -> str:
+    """Return where the receipt for *key* is kept in the store at *root*."""
+    # Two keys may share a name: the receipt holds its whole key, and the later one wins.
+    name = 0xCBF29CE484222325
+    for byte in os.fsencode(key):
+        name = (name ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
+    return f"{root}/receipts/{name:016x}"
+
+
+def signature(path: str) -> str:
+    """Return what identifies the state of *path*, "-" if there is nothing."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return "-"
+    return (
+        f"{status.st_size} {status.st_mode} {status.st_ino} {status.st_mtime_ns} "
+        f"{status.st_ctime_ns}"
+    )
+
+
+def valid_output(root: str, key: str) -> str | None:
+    """Return what the build of *key* printed, if it would do nothing and print that again."""
+    try:
+        with open(receipt_path(root, key), encoding="utf-8", errors="surrogateescape") as file:
+            head, _, output = file.read().partition("\n\n")
+    except OSError:
+        return None
+    lines = head.split("\n")
+    if len(lines) < 3 or lines[0] != _VERSION or lines[1] != key:
+        return None
+    try:
+        with open(f"{root}/index.json", encoding="utf-8") as file:
+            if lines[2] not in file.read():
+                return None
+    except OSError:
+        return None
+    for line in lines[3:]:
+        state, _, path = line.partition("\t")
+        if signature(path) != state:
+            return None
+    return output
+
+
+def receipt_text(key: str, index: str, states: dict[str, str], output: str) -> str | None:
+    """Return the text of a receipt; *index* is how the store's index writes the image's tag.
+
+    *states* are the signatures of all paths that matter. None if a path cannot be written down.
+    """
+    if any("\n" in path for path in states) or "\n" in key:
+        return None
+    rows = [f"{state}\t{path}" for path, state in states.items()]
+    return "\n".join([_VERSION, key, index, *rows]) + "\n\n" + output

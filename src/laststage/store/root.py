@@ -1,0 +1,51 @@
+"""Where things are in a store, and making one."""
+
+from __future__ import annotations
+
+import os
+
+from laststage.errors import StoreError
+from laststage.store import atomic
+
+_LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
+_FOLDERS = (
+    "blobs/sha256",
+    "caches",
+    "locks",
+    "packages",
+    "receipts",
+    "records",
+    "snapshots",
+    "staging",
+    "stats",
+)
+
+
+class Store:
+    """A store at *root*. Making the value touches nothing; `prepare` makes the folders."""
+
+    def __init__(self, root: str) -> None:
+        self.root = os.path.abspath(root)
+
+    def path(self, *parts: str) -> str:
+        """Return the path of something in the store."""
+        return "/".join((self.root, *parts))
+
+    def prepare(self) -> None:
+        """Make what is missing of the store's folders. Raise StoreError if that cannot be."""
+        if os.path.exists(self.path("oci-layout")):
+            return
+        try:
+            for folder in _FOLDERS:
+                os.makedirs(self.path(folder), exist_ok=True)
+            os.chmod(self.root, 0o700)
+        except OSError as error:
+            raise StoreError(
+                f"cannot make the store: {error.strerror}",
+                where=self.root,
+                hint="choose another place with --store or LASTSTAGE_STORE",
+            ) from error
+        if not os.path.exists(self.path("index.json")):
+            index = b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
+            atomic.write(self.path("index.json"), index)
+        atomic.write(self.path("oci-layout"), _LAYOUT)

@@ -1,0 +1,110 @@
+"""Unpacked layers: folders that overlay mounts use as they are.
+
+A snapshot that has its name is complete. It is built in a staging folder and renamed; renaming is
+safe against a kill, and against a power cut by the boot that its stamp names: what was not synced
+before the machine went down is not trusted after.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+
+from laststage.errors import StoreError
+from laststage.store import atomic
+from laststage.store.atomic import disk_errors
+from laststage.store.locks import try_lock
+from laststage.store.root import Store
+
+_BOOT = "/proc/sys/kernel/random/boot_id"
+
+
+class Snapshots:
+    """The snapshots of a store, by an identifier of hex digits."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._boot = (atomic.read(_BOOT) or b"unknown").decode().strip()
+
+    def path(self, identifier: str) -> str:
+        """Return the folder of a snapshot's files, whether or not it is there."""
+        return self._store.path("snapshots", identifier, "fs")
+
+    def has(self, identifier: str) -> bool:
+        """Whether a complete snapshot is here."""
+        stamp = atomic.read(self._store.path("snapshots", identifier, "stamp"))
+        return stamp is not None and stamp.decode() in ("synced", self._boot)
+
+    @contextlib.contextmanager
+    def staging(self) -> Iterator[str]:
+        """Yield a new folder for work in progress; what is left in it at the end is deleted.
+
+        The folder has ``fs`` to fill and room for more beside it.
+        """
+        self._sweep()
+        folder = self._store.path("staging", secrets.token_hex(6))
+        lock = try_lock(f"{folder}.lock")
+        try:
+            with disk_errors("preparing a step"):
+                os.makedirs(f"{folder}/fs", 0o755)
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{folder}.lock")
+            if lock is not None:
+                os.close(lock)
+
+    def commit(self, folder: str, identifier: str, *, sync: bool = False) -> None:
+        """Make the ``fs`` of a staging *folder* the snapshot *identifier*.
+
+        With *sync* it survives a power cut; that waits for the disk. If another process was first,
+        its snapshot stays, which is the same.
+        """
+        final = self._store.path("snapshots", identifier)
+        ready = f"{folder}/ready"
+        with disk_errors("keeping a step's result"):
+            os.mkdir(ready)
+            os.rename(f"{folder}/fs", f"{ready}/fs")
+            if sync:
+                _syncfs(ready)
+            with open(f"{ready}/stamp", "wb") as stamp:
+                stamp.write(b"synced" if sync else self._boot.encode())
+                stamp.flush()
+                if sync:
+                    os.fsync(stamp.fileno())
+            if not self.has(identifier) and os.path.exists(final):
+                os.rename(final, f"{folder}/stale")  # from before a power cut
+            with contextlib.suppress(OSError):  # another process was first
+                os.rename(ready, final)
+        if not self.has(identifier):
+            raise StoreError("a step's result could not be kept", where=final)
+
+    def _sweep(self) -> None:
+        """Delete what killed processes left in staging: folders whose lock nobody holds."""
+        staging = self._store.path("staging")
+        for name in os.listdir(staging):
+            if not name.endswith(".lock"):
+                continue
+            descriptor = try_lock(f"{staging}/{name}")
+            if descriptor is None:
+                continue
+            shutil.rmtree(f"{staging}/{name.removesuffix('.lock')}", ignore_errors=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{staging}/{name}")
+            os.close(descriptor)
+
+
+def _syncfs(path: str) -> None:
+    """Write everything of the file system that holds *path* to disk, see syncfs(2)."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if ctypes.CDLL(None, use_errno=True).syncfs(descriptor) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), path)
+    finally:
+        os.close(descriptor)
