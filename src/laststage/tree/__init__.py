@@ -1,0 +1,1 @@
+"""Folders to tar and back: deterministic, and never outside the root."""

@@ -1,0 +1,43 @@
+"""One file, directory or link of a tree: what a layer says about a path."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+Kind = Literal["file", "dir", "symlink", "hardlink", "char", "block", "fifo", "whiteout", "opaque"]
+
+WHITEOUT = ".wh."
+OPAQUE = ".wh..wh..opq"
+
+
+class Entry(Struct, frozen=True):
+    """What is at *path*: relative, with ``/`` between names, never ``.`` or ``..``; "" is the root.
+
+    Bytes of a name that are no UTF-8 stand as surrogate escapes. *mode* holds the twelve permission
+    bits, *mtime* whole seconds. *link* is a symlink's target or the path that a hard link shares.
+    The kinds ``whiteout`` (nothing is here, whatever lower layers say) and ``opaque`` (this
+    directory hides those of lower layers) are the layer's, not the file system's.
+    """
+
+    path: str
+    kind: Kind
+    mode: int = 0
+    uid: int = 0
+    gid: int = 0
+    size: int = 0
+    mtime: int = 0
+    link: str = ""
+    device: tuple[int, int] = (0, 0)
+    xattrs: tuple[tuple[str, bytes], ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def parent(self) -> str:
+        """The path of the directory that holds this entry, "" for the root."""
+        return self.path.rpartition("/")[0]
