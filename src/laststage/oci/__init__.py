@@ -1,0 +1,1 @@
+"""OCI images: their documents, layers, layouts and archives (image specification 1.1)."""

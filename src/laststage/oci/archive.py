@@ -1,0 +1,94 @@
+"""Images as one file: the OCI layout in a tar, and the form that `docker load` reads."""
+
+from __future__ import annotations
+
+import os
+from typing import Literal
+
+from msgspec import json
+
+from laststage.model.reference import Reference
+from laststage.oci.documents import INDEX, Descriptor, Index, encode
+from laststage.oci.layers import LayerReader
+from laststage.oci.layout import Layout
+from laststage.store.atomic import Staged, disk_errors
+from laststage.store.blobs import Blobs
+from laststage.store.root import Store
+from laststage.tree.entry import Entry
+from laststage.tree.tar import TarWriter
+
+Format = Literal["docker", "oci"]
+
+
+def save(store: Store, images: list[tuple[Reference, Descriptor]], path: str, form: Format) -> int:
+    """Write *images* to the file at *path*, replacing it only once it is whole.
+
+    Return its size in bytes. Raise IntegrityError if a blob is missing or damaged.
+    """
+    directory = os.path.dirname(os.path.abspath(path))
+    with disk_errors(f"writing {path}"), Staged(directory) as staged:
+        tar = TarWriter(staged.file.write)
+        if form == "oci":
+            _write_oci(store, images, tar)
+        else:
+            _write_docker(store, images, tar)
+        tar.close()
+        size = staged.file.tell()
+        staged.commit(os.path.abspath(path), mode=0o644)
+    return size
+
+
+def _write_oci(store: Store, images: list[tuple[Reference, Descriptor]], tar: TarWriter) -> None:
+    layout, blobs = Layout(store), Blobs(store)
+    _put(tar, "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
+    _put(tar, "index.json", encode(Index(2, INDEX, tuple(image for _, image in images))))
+    written: set[str] = set()
+    for _, image in images:
+        manifest = layout.manifest(image)
+        for descriptor in (image, manifest.config, *manifest.layers):
+            if descriptor.digest in written:
+                continue
+            written.add(descriptor.digest)
+            digest = descriptor.parsed_digest
+            entry = _file(f"blobs/{digest.algorithm}/{digest.hex}", descriptor.size)
+            tar.add_file(entry, blobs.path(digest))
+
+
+def _write_docker(store: Store, images: list[tuple[Reference, Descriptor]], tar: TarWriter) -> None:
+    """Write manifest.json, the configs, and each layer as a plain tar named by its diff ID."""
+    layout, blobs = Layout(store), Blobs(store)
+    written: set[str] = set()
+    listing = []
+    for reference, image in images:
+        manifest = layout.manifest(image)
+        config = layout.config(manifest)
+        names = [f"{diff_id.partition(':')[2]}/layer.tar" for diff_id in config.rootfs.diff_ids]
+        for name, descriptor in zip(names, manifest.layers, strict=True):
+            if name not in written:
+                written.add(name)
+                _put_layer(tar, name, blobs, descriptor)
+        config_name = f"{manifest.config.parsed_digest.hex}.json"
+        if config_name not in written:
+            written.add(config_name)
+            _put(tar, config_name, blobs.read(manifest.config.parsed_digest))
+        listing.append({"Config": config_name, "RepoTags": [str(reference)], "Layers": names})
+    _put(tar, "manifest.json", json.encode(listing))
+
+
+def _put_layer(tar: TarWriter, name: str, blobs: Blobs, descriptor: Descriptor) -> None:
+    path = blobs.path(descriptor.parsed_digest)
+    size = 0
+    with open(path, "rb") as file:  # a tar's header comes first and says the size
+        reader = LayerReader(file, descriptor.digest)
+        while piece := reader.read(1 << 20):
+            size += len(piece)
+    with open(path, "rb") as file:
+        tar.add_stream(_file(name, size), LayerReader(file, descriptor.digest))
+
+
+def _put(tar: TarWriter, name: str, data: bytes) -> None:
+    tar.add(_file(name, len(data)), data)
+
+
+def _file(name: str, size: int) -> Entry:
+    return Entry(path=name, kind="file", mode=0o644, size=size)

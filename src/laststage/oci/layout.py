@@ -1,0 +1,138 @@
+"""The tags of a store: the ``index.json`` of the OCI image layout that the store is."""
+
+from __future__ import annotations
+
+from laststage.errors import IntegrityError, UsageError
+from laststage.model.digest import Digest
+from laststage.model.reference import Reference
+from laststage.oci.documents import (
+    IMAGE_NAME,
+    INDEX,
+    MANIFEST,
+    REF_NAME,
+    Descriptor,
+    ImageConfig,
+    Index,
+    Manifest,
+    decode,
+    encode,
+)
+from laststage.store import atomic
+from laststage.store.blobs import Blobs
+from laststage.store.locks import locked
+from laststage.store.root import Store
+
+
+class Layout:
+    """The images of a store, by tag and by digest."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._blobs = Blobs(store)
+
+    def tags(self) -> tuple[tuple[Reference, Descriptor], ...]:
+        """Return every tag with the manifest that it names, in order of name."""
+        found = [
+            (Reference.parse(name), descriptor)
+            for descriptor in self._index().manifests
+            if (name := (descriptor.annotations or {}).get(REF_NAME))
+        ]
+        return tuple(sorted(found, key=lambda pair: str(pair[0])))
+
+    def find(self, reference: Reference) -> Descriptor | None:
+        """Return the manifest that *reference* names, by digest if it has one."""
+        for name, descriptor in self.tags():
+            if reference.digest is not None:
+                if descriptor.digest == str(reference.digest):
+                    return descriptor
+            elif name == reference:
+                return descriptor
+        return None
+
+    def resolve(self, name: str) -> Descriptor:
+        """Return the manifest for a name, or for the digits that a digest begins with.
+
+        Raise UsageError if there is none, or if the digits fit several.
+        """
+        digits = name.removeprefix("sha256:")
+        if len(digits) >= 6 and set(digits) <= set("0123456789abcdef"):
+            found = {d.digest: d for _, d in self.tags() if d.digest[7:].startswith(digits)}
+            if len(found) > 1:
+                raise UsageError(f"{name} is the beginning of {len(found)} images' digests")
+            for descriptor in found.values():
+                return descriptor
+        descriptor_or_none = self.find(Reference.parse(name))
+        if descriptor_or_none is None:
+            raise UsageError(
+                f"no image named {Reference.parse(name)} in the store",
+                hint="`laststage images` lists what is there",
+            )
+        return descriptor_or_none
+
+    def tag(self, reference: Reference, manifest: Descriptor) -> bytes:
+        """Make *reference* name *manifest*; return how the index writes that, for a later look.
+
+        The image's blobs must be stored before: a tag never names what is not there.
+        """
+        named = Descriptor(
+            media_type=manifest.media_type,
+            digest=manifest.digest,
+            size=manifest.size,
+            annotations={REF_NAME: str(reference), IMAGE_NAME: _full_name(reference)},
+            platform=manifest.platform,
+        )
+        with locked(self._store, "index"):
+            index = self._index()
+            others = tuple(
+                descriptor
+                for descriptor in index.manifests
+                if (descriptor.annotations or {}).get(REF_NAME) != str(reference)
+            )
+            if named not in index.manifests:
+                changed = Index(2, INDEX, (*others, named))
+                atomic.write(self._store.path("index.json"), encode(changed))
+        return encode(named)
+
+    def manifest(self, descriptor: Descriptor) -> Manifest:
+        """Return the manifest that *descriptor* points to."""
+        if descriptor.media_type != MANIFEST:
+            raise IntegrityError(f"{descriptor.digest} is a {descriptor.media_type}, not an image")
+        data = self._blobs.read(descriptor.parsed_digest)
+        return decode(data, Manifest, f"manifest {descriptor.digest}")
+
+    def config(self, manifest: Manifest) -> ImageConfig:
+        """Return an image's configuration."""
+        data = self._blobs.read(manifest.config.parsed_digest)
+        return decode(data, ImageConfig, f"config {manifest.config.digest}")
+
+    def put(
+        self,
+        config: ImageConfig,
+        layers: tuple[Descriptor, ...],
+        annotations: dict[str, str] | None = None,
+    ) -> Descriptor:
+        """Store an image's config and manifest; return the manifest's descriptor."""
+        data = encode(config)
+        described = Descriptor(
+            "application/vnd.oci.image.config.v1+json", str(self._blobs.put(data)), len(data)
+        )
+        manifest = encode(Manifest(2, MANIFEST, described, layers, annotations or None))
+        digest: Digest = self._blobs.put(manifest)
+        platform = {"architecture": config.architecture, "os": config.os}
+        if config.variant:
+            platform["variant"] = config.variant
+        return Descriptor(MANIFEST, str(digest), len(manifest), platform=platform)
+
+    def _index(self) -> Index:
+        data = atomic.read(self._store.path("index.json"))
+        if data is None:
+            return Index(2, INDEX, ())
+        return decode(data, Index, "the store's index.json")
+
+
+def _full_name(reference: Reference) -> str:
+    """Return the name with the registry that Docker's short names mean."""
+    if reference.domain:
+        return str(reference)
+    path = reference.path if "/" in reference.path else f"library/{reference.path}"
+    return f"docker.io/{path}:{reference.tag}"
