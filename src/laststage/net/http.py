@@ -1,0 +1,280 @@
+"""HTTP as the rest of laststage sees it: one GET, streamed, bounded.
+
+Nobody reads more from a server than was asked for: every body has a limit, and one byte past it is
+an error. What a Transport raises is a NetworkError (a TransientError if it may pass) or, for a body
+that is too long, an IntegrityError; no error text carries a user name or password from a URL.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from http import HTTPStatus
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from laststage.errors import IntegrityError, NetworkError
+from laststage.net.retry import TransientError
+
+if TYPE_CHECKING:
+    import urllib3
+
+_USER_AGENT = "laststage"
+_REDIRECTS = 5
+_TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+_CONNECTIONS = 8
+
+
+class MissingError(NetworkError):
+    """The server has nothing at this address."""
+
+    code = "LS311"
+
+
+class Response(Protocol):
+    """The answer to a GET; *size* is the length of this body, None where the server tells none."""
+
+    status: int
+    size: int | None
+
+    def read(self, amount: int) -> bytes:
+        """Return up to *amount* bytes, nothing at the end of the body."""
+
+
+class Transport(Protocol):
+    """The one seam through which bytes come from a network."""
+
+    def get(self, url: str, *, limit: int, offset: int = 0) -> AbstractContextManager[Response]:
+        """Open *url* from byte *offset* on, if the server can (status 206; 200 means from 0).
+
+        Raise MissingError if there is nothing, NetworkError if it cannot be had, and from read()
+        IntegrityError if the body is longer than *limit*.
+        """
+
+
+def shown(url: str) -> str:
+    """Return *url* as people may see it, without user name and password."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
+def fetch(transport: Transport, url: str, *, limit: int) -> bytes:
+    """Return the body of *url*, at most *limit* bytes."""
+    chunks = []
+    with transport.get(url, limit=limit) as response:
+        while chunk := response.read(1 << 16):
+            chunks.append(chunk)
+    return b"".join(chunks)
+
+
+class UrllibTransport:
+    """A Transport over urllib3, which is imported when the first request is made.
+
+    *ca_file* is a bundle of certificates to trust in place of the system's own; *proxies* maps a
+    scheme to a proxy's URL; hosts under a name in *no_proxy* are reached directly.
+    """
+
+    def __init__(
+        self,
+        *,
+        ca_file: str | None = None,
+        proxies: Mapping[str, str] | None = None,
+        no_proxy: tuple[str, ...] = (),
+        connect_timeout: float = 10.0,
+        read_timeout: float = 30.0,
+    ) -> None:
+        self._ca_file = ca_file
+        self._proxies = dict(proxies or {})
+        self._no_proxy = tuple(name.lower().lstrip("*").lstrip(".") for name in no_proxy if name)
+        self._timeouts = (connect_timeout, read_timeout)
+        self._pools: dict[str, urllib3.PoolManager] = {}
+
+    @contextlib.contextmanager
+    def get(self, url: str, *, limit: int, offset: int = 0) -> Iterator[Response]:
+        """Open *url*; see Transport."""
+        import urllib3
+
+        if urlsplit(url).scheme not in ("http", "https"):
+            raise NetworkError(f"{shown(url)}: not an http or https address")
+        headers = {"Accept-Encoding": "identity", "User-Agent": _USER_AGENT, **_credentials(url)}
+        if offset:
+            headers["Range"] = f"bytes={offset}-"
+        with _network_errors(url):
+            answer = self._pool(url).request(
+                "GET",
+                url,
+                headers=headers,
+                preload_content=False,
+                decode_content=False,
+                retries=urllib3.Retry(
+                    total=_REDIRECTS, connect=0, read=0, status=0, other=0, raise_on_redirect=True
+                ),
+            )
+        try:
+            _check_status(answer.status, url)
+            yield _Body(answer, url, limit, offset)
+        finally:
+            answer.close()  # a body read to its end has given its connection back already
+
+    def close(self) -> None:
+        """Close every idle connection."""
+        for pool in self._pools.values():
+            pool.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _pool(self, url: str) -> urllib3.PoolManager:
+        proxy = self._proxy(url)
+        if proxy not in self._pools:
+            # two threads may both come here; the one that is late takes the other's
+            return self._pools.setdefault(proxy, self._new_pool(proxy))
+        return self._pools[proxy]
+
+    def _proxy(self, url: str) -> str:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").lower()
+        for name in self._no_proxy:
+            if not name or host == name or host.endswith(f".{name}"):
+                return ""
+        return self._proxies.get(parts.scheme, "")
+
+    def _new_pool(self, proxy: str) -> urllib3.PoolManager:
+        import ssl
+
+        import urllib3
+
+        timeout = urllib3.Timeout(connect=self._timeouts[0], read=self._timeouts[1])
+        try:
+            context = ssl.create_default_context(cafile=self._ca_file)
+        except (OSError, ssl.SSLError) as error:
+            raise NetworkError(
+                f"the CA bundle cannot be read: {error}", where=self._ca_file or ""
+            ) from error
+        if not proxy:
+            return urllib3.PoolManager(maxsize=_CONNECTIONS, ssl_context=context, timeout=timeout)
+        address = proxy if "://" in proxy else f"http://{proxy}"
+        login = urlsplit(address).netloc.rpartition("@")[0]
+        return urllib3.ProxyManager(
+            address,
+            proxy_headers=urllib3.make_headers(proxy_basic_auth=unquote(login)) if login else None,
+            proxy_ssl_context=context,
+            maxsize=_CONNECTIONS,
+            ssl_context=context,
+            timeout=timeout,
+        )
+
+
+class _Body:
+    """A response's body that stops with an error one byte past its limit."""
+
+    def __init__(self, answer: urllib3.BaseHTTPResponse, url: str, limit: int, offset: int) -> None:
+        self._answer = answer
+        self._url = url
+        self._limit = limit
+        self.status = answer.status
+        length = answer.headers.get("content-length", "")
+        self.size = int(length) if length.isdecimal() else None
+        if answer.status == HTTPStatus.PARTIAL_CONTENT:
+            start = answer.headers.get("content-range", "").removeprefix("bytes ").partition("-")[0]
+            if start != str(offset):
+                raise NetworkError(
+                    f"{shown(url)}: the server sent another part than byte {offset} onwards"
+                )
+        self._left = limit
+
+    def read(self, amount: int) -> bytes:
+        with _network_errors(self._url):
+            # one byte more than allowed: a longer body must show
+            chunk = self._answer.read(min(amount, self._left + 1))
+        self._left -= len(chunk)
+        if self._left < 0:
+            raise IntegrityError(
+                f"{shown(self._url)}: more than the {self._limit} bytes that were expected"
+            )
+        return chunk
+
+
+def _credentials(url: str) -> dict[str, str]:
+    login, at, _ = urlsplit(url).netloc.rpartition("@")
+    if not at:
+        return {}
+    import urllib3
+
+    return dict(urllib3.make_headers(basic_auth=unquote(login)))
+
+
+def _check_status(status: int, url: str) -> None:
+    if status in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
+        return
+    answer = f"{shown(url)}: the server answered {status}"
+    with contextlib.suppress(ValueError):
+        answer += f" {HTTPStatus(status).phrase}"
+    if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
+        raise MissingError(answer)
+    if status in _TRANSIENT:
+        raise TransientError(answer, hint="the server is busy or ill; try again later")
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        raise NetworkError(answer, hint="check the address, and whether it needs a login")
+    if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        raise NetworkError(answer, hint="check the login in the proxy's address")
+    raise NetworkError(answer)
+
+
+@contextlib.contextmanager
+def _network_errors(url: str) -> Iterator[None]:
+    """Turn what urllib3 raises into NetworkErrors that name *url* and say what can be done."""
+    from urllib3 import exceptions
+
+    try:
+        yield
+    except exceptions.HTTPError as error:
+        reason: BaseException = error
+        if isinstance(error, exceptions.MaxRetryError) and error.reason is not None:
+            reason = error.reason
+        raise _explained(url, reason) from error
+    except OSError as error:
+        raise _explained(url, error) from error
+
+
+def _explained(url: str, reason: BaseException) -> NetworkError:
+    import ssl
+
+    from urllib3 import exceptions
+
+    address, host = shown(url), urlsplit(url).hostname or ""
+    match reason:
+        case exceptions.SSLError() | ssl.SSLError():
+            return NetworkError(
+                f"{address}: the server's certificate is not trusted: {reason}",
+                hint="behind a proxy that re-signs traffic, name its CA bundle; "
+                "and check this machine's clock",
+            )
+        case exceptions.NameResolutionError():
+            return TransientError(
+                f"{address}: no address found for {host}", hint="check the network and the name"
+            )
+        case exceptions.NewConnectionError():  # a ConnectTimeoutError to urllib3
+            return TransientError(f"{address}: no connection to {host}", hint="check the network")
+        case exceptions.ConnectTimeoutError() | exceptions.ReadTimeoutError() | TimeoutError():
+            return TransientError(f"{address}: no answer in time", hint="check the network")
+        case exceptions.ProxyError():
+            return TransientError(f"{address}: the proxy cannot be reached", hint="check the proxy")
+        case exceptions.ProtocolError() | OSError():
+            return TransientError(f"{address}: the connection broke off")
+        case exceptions.ResponseError():
+            return NetworkError(f"{address}: too many redirects")
+        case _:
+            # its text may repeat the URL with a password in it
+            return NetworkError(f"{address}: cannot be fetched ({type(reason).__name__})")

@@ -1,0 +1,39 @@
+"""Trying again what can pass, and nothing else.
+
+A wrong name, a refusal or a wrong digest stays wrong, so it surfaces at once; a dropped connection
+or a server that is busy gets another chance. Delays are arguments: tests wait for nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from laststage.errors import NetworkError
+
+T = TypeVar("T")
+
+# Seconds between attempts: three and a half in all, so that being offline shows quickly.
+DELAYS = (0.5, 1.0, 2.0)
+
+
+class TransientError(NetworkError):
+    """A transfer that failed in a way that may pass: reset, timeout, 429, 5xx."""
+
+    code = "LS312"
+
+
+def retrying(
+    action: Callable[[], T],
+    *,
+    delays: tuple[float, ...] = DELAYS,
+    sleep: Callable[[float], None] = time.sleep,
+) -> T:
+    """Call *action* until it succeeds, fails for good, or *delays* run out."""
+    for delay in delays:
+        try:
+            return action()
+        except TransientError:
+            sleep(delay)
+    return action()
