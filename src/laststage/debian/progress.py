@@ -1,0 +1,56 @@
+"""One line of progress for many transfers at once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from laststage.errors import NetworkError
+from laststage.events import Sink, TransferProgressed
+
+_INTERVAL = 0.1
+
+
+class Progress:
+    """Adds up what transfers report and tells *sink*, at most ten times a second.
+
+    *monotonic* only spaces events out; nothing else depends on it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        total: int,
+        sink: Sink,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._name = name
+        self._total = total
+        self._sink = sink
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._done = 0
+        self._next = 0.0
+        self._is_stopped = False
+
+    def advance(self, count: int) -> None:
+        """Count *count* more bytes, fewer if negative. Raise NetworkError once stopped."""
+        if self._is_stopped:
+            raise NetworkError(f"{self._name}: given up")
+        with self._lock:  # a sink takes one call at a time
+            self._done += count
+            now = self._monotonic()
+            if now >= self._next:
+                self._next = now + _INTERVAL
+                self._sink(TransferProgressed(self._name, self._done, self._total))
+
+    def stop(self) -> None:
+        """Make every transfer that reports from now on give up."""
+        self._is_stopped = True
+
+    def finish(self) -> None:
+        """Tell that all is done."""
+        with self._lock:
+            self._sink(TransferProgressed(self._name, self._total, self._total))

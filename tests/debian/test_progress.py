@@ -1,0 +1,26 @@
+"""Progress over many transfers."""
+
+from __future__ import annotations
+
+import pytest
+
+from laststage.debian.progress import Progress
+from laststage.errors import NetworkError
+from laststage.events import Event, TransferProgressed
+
+
+def test_events_come_at_most_ten_times_a_second() -> None:
+    events: list[Event] = []
+    times = iter([1.0, 1.05, 1.09, 1.11, 1.5])
+    progress = Progress("x", 100, events.append, monotonic=lambda: next(times))
+    for _ in range(5):
+        progress.advance(10)
+    progress.finish()
+    assert events == [TransferProgressed("x", done, 100) for done in (10, 40, 50, 100)]
+
+
+def test_a_stopped_progress_stops_its_transfers() -> None:
+    progress = Progress("x", 100, lambda _: None)
+    progress.stop()
+    with pytest.raises(NetworkError):
+        progress.advance(1)
