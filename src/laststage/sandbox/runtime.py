@@ -1,0 +1,168 @@
+"""Running a sandbox through runc or crun."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from msgspec import json
+
+from laststage.errors import MachineError
+from laststage.sandbox.lines import lines
+from laststage.sandbox.namespace import in_user_namespace
+from laststage.sandbox.spec import SandboxSpec, runtime_config
+
+_PIECE = 1 << 16
+
+
+class Runner(Protocol):
+    """The one seam through which a user's commands run."""
+
+    def run(self, spec: SandboxSpec, output: Callable[[str], None] | None) -> int:
+        """Run the command and return its exit status.
+
+        *output* gets each line of its standard output and error; with None the command has this
+        process's own standard streams.
+        """
+        ...
+
+    def stop(self) -> None:
+        """End every command that is under way; run() then returns or raises for each."""
+        ...
+
+
+class OciRuntime:
+    """Runs sandboxes with the OCI runtime at *program*; *folder* is for bundles and state."""
+
+    def __init__(self, program: str, folder: str) -> None:
+        self._program = program
+        self._folder = folder
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def run(self, spec: SandboxSpec, output: Callable[[str], None] | None) -> int:
+        """Run *spec*, see Runner. Raise MachineError if the runtime itself cannot."""
+        identifier = f"laststage-{secrets.token_hex(6)}"
+        bundle = f"{self._folder}/{identifier}"
+        os.makedirs(bundle, 0o700)
+        try:
+            config = runtime_config(spec, in_user_namespace=in_user_namespace())
+            with open(f"{bundle}/config.json", "wb") as file:
+                file.write(json.encode(config))
+            line = [*self._command(), "--log", f"{bundle}/log", "--log-format", "json"]
+            line += ["run", "--bundle", bundle, identifier]
+            status = (
+                self._foreground(line, identifier)
+                if output is None
+                else self._piped(line, identifier, output)
+            )
+            self._check(f"{bundle}/log", spec)
+            return status
+        finally:
+            shutil.rmtree(bundle, ignore_errors=True)
+
+    def stop(self) -> None:
+        """End every command that is under way."""
+        for identifier, process in tuple(self._running.items()):
+            if self._quietly("kill", identifier, "KILL") != 0:
+                process.terminate()  # not started yet: then it never will be
+
+    def _command(self) -> list[str]:
+        line = [self._program, "--root", f"{self._folder}/state"]
+        if os.path.basename(self._program).startswith("crun"):
+            # crun refuses machines with both kinds of cgroups unless it is told to use none
+            line.append("--cgroup-manager=disabled")
+        return line
+
+    def _piped(self, line: list[str], identifier: str, output: Callable[[str], None]) -> int:
+        # A session of its own: Ctrl-C reaches laststage alone, which then ends the sandbox.
+        process = subprocess.Popen(
+            line,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        assert process.stdout is not None
+        with process.stdout as stream, self._ended(process, identifier):
+            for text in lines(_chunks(stream.fileno())):
+                output(text)
+            return process.wait()
+
+    def _foreground(self, line: list[str], identifier: str) -> int:
+        process = subprocess.Popen(line)
+        # the command decides what Ctrl-C means; the runtime passes signals on
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            with self._ended(process, identifier):
+                return process.wait()
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    @contextlib.contextmanager
+    def _ended(self, process: subprocess.Popen[bytes], identifier: str) -> Iterator[None]:
+        """See to it that nothing of the sandbox runs any more at the end."""
+        self._running[identifier] = process
+        try:
+            yield
+        finally:
+            self._running.pop(identifier, None)
+            if process.poll() is None:
+                self._quietly("kill", identifier, "KILL")
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(5)
+                if process.poll() is None:
+                    process.kill()
+                    process.wait()
+                self._quietly("delete", "--force", identifier)
+
+    def _quietly(self, *arguments: str) -> int:
+        line = [*self._command(), *arguments]
+        return subprocess.call(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def _check(self, log: str, spec: SandboxSpec) -> None:
+        """Raise MachineError if the runtime logged that it failed, rather than the command."""
+        try:
+            with open(log, "rb") as file:
+                rows = [json.decode(row, type=dict[str, str]) for row in file if row.strip()]
+        except (OSError, ValueError):
+            return
+        problems = [row.get("msg", "") for row in rows if row.get("level") in ("error", "fatal")]
+        if not problems:
+            return
+        text = problems[-1]
+        missing = ("executable file not found", "no such file or directory", "permission denied")
+        if any(sign in text for sign in missing) and spec.argv[0] in text:
+            raise CommandNotFoundError(f"cannot run {spec.argv[0]!r}", hint=text)
+        raise MachineError(f"{os.path.basename(self._program)} could not start the step: {text}")
+
+
+class CommandNotFoundError(MachineError):
+    """The program to run is not in the root file system, or cannot be executed there."""
+
+    code = "LS601"
+
+
+def _chunks(descriptor: int) -> Iterator[bytes]:
+    while piece := os.read(descriptor, _PIECE):
+        yield piece
+
+
+def find_runtime(path: str, folder: str) -> OciRuntime:
+    """Return the OCI runtime found along *path* (as $PATH): runc, else crun.
+
+    Raise MachineError, saying what to install, if there is none.
+    """
+    for name in ("runc", "crun"):
+        program = shutil.which(name, path=f"{path}:/usr/sbin:/sbin")
+        if program:
+            return OciRuntime(program, folder)
+    raise MachineError(
+        "no OCI runtime on this machine: a build step runs in runc or crun",
+        hint="apt-get install runc",
+    )

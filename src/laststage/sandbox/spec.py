@@ -1,0 +1,142 @@
+"""What to run, and the runtime's ``config.json`` for it: a pure function.
+
+Follows the OCI runtime specification 1.0.2; capabilities and masked paths are Docker's defaults.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+_CAPABILITIES = (
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_FSETID",
+    "CAP_FOWNER",
+    "CAP_MKNOD",
+    "CAP_NET_RAW",
+    "CAP_SETGID",
+    "CAP_SETUID",
+    "CAP_SETFCAP",
+    "CAP_SETPCAP",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_SYS_CHROOT",
+    "CAP_KILL",
+    "CAP_AUDIT_WRITE",
+)
+_MASKED = (
+    "/proc/asound",
+    "/proc/acpi",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+)
+_READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+
+
+class Mount(Struct, frozen=True):
+    """A bind mount of *source*, or with an empty *source* a tmpfs, at *target*."""
+
+    target: str
+    source: str = ""
+    read_only: bool = False
+    options: tuple[str, ...] = ()
+
+
+class SandboxSpec(Struct, frozen=True, kw_only=True):
+    """One command in a root file system. *root* is a folder, *groups* the supplementary ids."""
+
+    root: str
+    argv: tuple[str, ...]
+    env: tuple[tuple[str, str], ...] = ()
+    cwd: str = "/"
+    uid: int = 0
+    gid: int = 0
+    groups: tuple[int, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    hostname: str = "laststage"
+    read_only: bool = False
+    terminal: bool = False
+
+
+def runtime_config(spec: SandboxSpec, *, in_user_namespace: bool) -> dict[str, object]:
+    """Return the runtime's configuration for *spec*, in the host's network."""
+    capabilities = list(_CAPABILITIES)
+    return {
+        "ociVersion": "1.0.2",
+        "process": {
+            "terminal": spec.terminal,
+            "user": {"uid": spec.uid, "gid": spec.gid, "additionalGids": list(spec.groups)},
+            "args": list(spec.argv),
+            "env": [f"{name}={value}" for name, value in spec.env],
+            "cwd": spec.cwd,
+            "capabilities": {
+                "bounding": capabilities,
+                "permitted": capabilities if spec.uid == 0 else [],
+                "effective": capabilities if spec.uid == 0 else [],
+            },
+            "noNewPrivileges": False,
+        },
+        "root": {"path": spec.root, "readonly": spec.read_only},
+        "hostname": spec.hostname,
+        "mounts": [*_system_mounts(in_user_namespace), *map(_mount, spec.mounts)],
+        "linux": {
+            "namespaces": [{"type": kind} for kind in ("pid", "ipc", "uts", "mount")],
+            "maskedPaths": list(_MASKED),
+            "readonlyPaths": list(_READ_ONLY),
+            "resources": {"devices": [] if in_user_namespace else _device_rules()},
+        },
+    }
+
+
+def _mount(mount: Mount) -> dict[str, object]:
+    mode = "ro" if mount.read_only else "rw"
+    if not mount.source:
+        options = ["nosuid", "nodev", mode, *mount.options]
+        return _system(mount.target, "tmpfs", "tmpfs", *options)
+    return _system(mount.target, "bind", mount.source, "rbind", "rprivate", mode, *mount.options)
+
+
+def _system(target: str, kind: str, source: str, *options: str) -> dict[str, object]:
+    return {"destination": target, "type": kind, "source": source, "options": list(options)}
+
+
+def _system_mounts(in_user_namespace: bool) -> list[dict[str, object]]:
+    quiet = ("nosuid", "noexec", "nodev")
+    # a new sysfs needs a network namespace of one's own; the host's network comes with its /sys
+    sysfs = (
+        _system("/sys", "none", "/sys", "rbind", "rprivate", "nosuid", "noexec", "nodev", "ro")
+        if in_user_namespace
+        else _system("/sys", "sysfs", "sysfs", *quiet, "ro")
+    )
+    # the tty group has no id in a namespace that maps few
+    gid = () if in_user_namespace else ("gid=5",)
+    return [
+        _system("/proc", "proc", "proc", *quiet),
+        _system("/dev", "tmpfs", "tmpfs", "nosuid", "strictatime", "mode=755", "size=65536k"),
+        _system(
+            "/dev/pts", "devpts", "devpts", "nosuid", "noexec", "newinstance",
+            "ptmxmode=0666", "mode=0620", *gid,
+        ),
+        _system("/dev/shm", "tmpfs", "shm", *quiet, "mode=1777", "size=65536k"),  # noqa: S108
+        _system("/dev/mqueue", "mqueue", "mqueue", *quiet),
+        sysfs,
+    ]  # fmt: skip
+
+
+def _device_rules() -> list[dict[str, object]]:
+    """Deny all devices but those that every container has, as Docker does."""
+    allowed = [("c", 1, 3), ("c", 1, 5), ("c", 1, 7), ("c", 1, 8), ("c", 1, 9), ("c", 5, 0)]
+    allowed += [("c", 5, 1), ("c", 5, 2), ("c", 136, -1)]
+    rules: list[dict[str, object]] = [{"allow": False, "access": "rwm"}]
+    rules += [{"allow": True, "type": kind, "access": "m"} for kind in "cb"]
+    for kind, major, minor in allowed:
+        rule: dict[str, object] = {"allow": True, "type": kind, "major": major, "access": "rwm"}
+        if minor >= 0:
+            rule["minor"] = minor
+        rules.append(rule)
+    return rules
