@@ -1,0 +1,1 @@
+"""A Dockerfile to a graph of operations and their cache keys. Pure: nothing is read or run here."""
