@@ -1,0 +1,1 @@
+"""A graph to layers to an image: cache, scheduling, and one module an operation."""

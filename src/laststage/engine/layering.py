@@ -1,0 +1,86 @@
+"""COPY and WORKDIR: layers that no command makes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+
+from laststage.engine.context import Context
+from laststage.engine.copying import copied_pieces
+from laststage.engine.mounting import mounted_folder
+from laststage.engine.owners import identity
+from laststage.engine.view import LayersView
+from laststage.errors import BuildError
+from laststage.graph.operations import CopyOp, WorkdirOp
+from laststage.oci.layers import Piece
+from laststage.oci.layerstore import Layers
+from laststage.sandbox.overlay import opaque_attribute
+from laststage.tree.entry import Entry
+from laststage.tree.unpack import Unpacker
+
+_PIECE = 1 << 20
+
+
+def copy_step(
+    operation: CopyOp,
+    below: Sequence[str],
+    source: Sequence[str] | None,
+    context: Context,
+    identifier: str,
+    *,
+    layers: Layers,
+    epoch: int | None,
+    as_blob: bool,
+) -> None:
+    """Make the layer of COPY over the layers *below*, from *source* or else from *context*."""
+    view = LayersView(layers, below)
+    with contextlib.ExitStack() as stack:
+        folder = context if source is None else stack.enter_context(mounted_folder(layers, source))
+        pieces = copied_pieces(operation, folder, view)
+        _keep(pieces, identifier, layers=layers, epoch=epoch, as_blob=as_blob)
+
+
+def workdir_step(
+    operation: WorkdirOp,
+    below: Sequence[str],
+    identifier: str,
+    *,
+    layers: Layers,
+    epoch: int | None,
+    as_blob: bool,
+) -> str:
+    """Make the layer of WORKDIR; return *identifier*, or "" if the directory is there already."""
+    view = LayersView(layers, below)
+    path = view.resolve(operation.path.strip("/"))
+    here = view.lookup(path)
+    if here is not None:
+        if here.kind != "dir":
+            raise BuildError(f"/{path} is not a directory")
+        return ""
+    who = identity(operation.user, view.read)
+    pieces: list[Piece] = []
+    parts = path.split("/")
+    for end in range(1, len(parts) + 1):
+        part = "/".join(parts[:end])
+        made = Entry(path=part, kind="dir", mode=0o755, uid=who.uid, gid=who.gid)
+        pieces.append((view.lookup(part) or made, None))
+    _keep(pieces, identifier, layers=layers, epoch=epoch, as_blob=as_blob)
+    return identifier
+
+
+def _keep(
+    pieces: list[Piece], identifier: str, *, layers: Layers, epoch: int | None, as_blob: bool
+) -> None:
+    if as_blob:
+        layers.write_blob(identifier, epoch, pieces)
+        return
+    with layers.snapshots.staging() as folder:
+        unpacker = Unpacker(f"{folder}/fs", overlay=True, attribute=opaque_attribute())
+        for entry, content in pieces:
+            if isinstance(content, str):
+                with open(content, "rb", buffering=0) as file:
+                    unpacker.add(entry, iter(lambda file=file: file.read(_PIECE), b""))  # type: ignore[misc]
+            else:
+                unpacker.add(entry, [content] if content else [])
+        unpacker.close()
+        layers.snapshots.commit(folder, identifier)

@@ -1,0 +1,73 @@
+"""Users and groups by the names that the image's own files give them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from laststage.errors import BuildError
+
+Read = Callable[[str], bytes | None]
+
+
+class Identity(NamedTuple):
+    """A user id, a group id, and the supplementary groups."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...] = ()
+
+
+def identity(user: str, read: Read) -> Identity:
+    """Return who ``name[:group]`` is; *read* gives the image's files.
+
+    An id that /etc/passwd does not know has group 0, as in Docker. Raise BuildError for a name
+    that it does not know.
+    """
+    name, colon, group = user.partition(":")
+    name = name or "0"
+    row = _find(name, read("etc/passwd"), column=2)
+    if row is None and not name.isdigit():
+        raise BuildError(f"no user {name!r} in the image's /etc/passwd", hint="use a numeric id")
+    uid = int(row[2]) if row else int(name)
+    gid = int(row[3]) if row and len(row) > 3 and row[3].isdigit() else 0
+    if colon and group:
+        return Identity(uid, _group(group, read))
+    login = row[0] if row else ""
+    groups = tuple(
+        int(entry[2])
+        for entry in _rows(read("etc/group"))
+        if login and len(entry) > 3 and entry[2].isdigit() and login in entry[3].split(",")
+    )
+    return Identity(uid, gid, groups)
+
+
+def owner(chown: str, read: Read) -> tuple[int, int]:
+    """Return the ids for ``--chown=user[:group]``: a user alone brings the group of that number."""
+    if not chown:
+        return 0, 0
+    name, _, group = chown.partition(":")
+    uid = identity(name, read).uid if name else 0
+    if group:
+        return uid, _group(group, read)
+    return uid, identity(name, read).gid if name and not name.isdigit() else uid
+
+
+def _group(name: str, read: Read) -> int:
+    if name.isdigit():
+        return int(name)
+    row = _find(name, read("etc/group"), column=2)
+    if row is None:
+        raise BuildError(f"no group {name!r} in the image's /etc/group", hint="use a numeric id")
+    return int(row[2])
+
+
+def _find(name: str, data: bytes | None, *, column: int) -> list[str] | None:
+    for row in _rows(data):
+        if len(row) > column and row[column].isdigit() and name in (row[0], row[column]):
+            return row
+    return None
+
+
+def _rows(data: bytes | None) -> list[list[str]]:
+    return [line.split(":") for line in (data or b"").decode(errors="replace").splitlines()]

@@ -1,0 +1,49 @@
+"""Running tasks side by side, each after those that it waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+
+# Steps mostly wait for other processes: more of them may be under way than there are processors.
+_AT_ONCE = 16
+
+
+class Schedule:
+    """Tasks by number; *before* says which of them each one waits for."""
+
+    def __init__(self, before: Mapping[int, set[int]], task: Callable[[int], None]) -> None:
+        self._waiting = {number: set(others) for number, others in before.items()}
+        self._task = task
+
+    def run(self, *, on_failure: Callable[[], None]) -> None:
+        """Run every task. When one fails, or the user interrupts, start no more, call *on_failure*
+        (which should end what is under way), wait for the others, and raise the first failure.
+        """
+        running: dict[Future[None], int] = {}
+        failure: BaseException | None = None
+        with ThreadPoolExecutor(_AT_ONCE, "step") as pool:
+            try:
+                self._start(pool, running)
+                while running:
+                    done, _ = wait(running, return_when=FIRST_COMPLETED)
+                    for future in sorted(done, key=lambda f: running[f]):
+                        number = running.pop(future)
+                        error = future.exception()
+                        if error is not None and failure is None:
+                            failure = error
+                            on_failure()
+                        for others in self._waiting.values():
+                            others.discard(number)
+                    if failure is None:
+                        self._start(pool, running)
+            except BaseException:
+                on_failure()
+                raise
+        if failure is not None:
+            raise failure
+
+    def _start(self, pool: ThreadPoolExecutor, running: dict[Future[None], int]) -> None:
+        for number in sorted(number for number, others in self._waiting.items() if not others):
+            del self._waiting[number]
+            running[pool.submit(self._task, number)] = number

@@ -1,0 +1,252 @@
+"""Solving a graph: what is known is taken from the cache, the rest is executed, side by side.
+
+First a pass without threads gives every step its key and looks it up; a build in which nothing
+changed ends there. Then the steps that the target still needs run as soon as their inputs are done.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from laststage.engine.context import Context
+from laststage.engine.results import Result, Results
+from laststage.engine.state import StepState, chain_layers, mounted_nodes, needed_nodes
+from laststage.errors import LaststageError
+from laststage.events import Sink, StepFailed, StepFinished, StepOutput, StepStarted
+from laststage.graph.keys import node_key
+from laststage.graph.operations import BaseOp, CopyOp, Graph, Node, NodeId, RunOp, WorkdirOp
+from laststage.oci.layerstore import Layers
+from laststage.sandbox.runtime import Runner
+
+
+class Tools(Struct, frozen=True):
+    """What executing a step needs. *runner* is called when the first step has to run."""
+
+    layers: Layers
+    context: Context
+    runner: Callable[[], Runner]
+    make_base: Callable[[str, Callable[[str], None]], None]
+    sink: Sink
+    ca_bundle: str | None
+    epoch: int | None
+    proxies: dict[str, str]
+
+
+class Solver:
+    """Solves one graph. *steps* counts how many steps were executed."""
+
+    def __init__(self, graph: Graph, tools: Tools, *, use_cache: bool = True) -> None:
+        self._graph = graph
+        self._tools = tools
+        self._results = Results(tools.layers)
+        self._use_cache = use_cache
+        self._states = [StepState() for _ in graph.nodes]
+        self._mounted = mounted_nodes(graph)
+        self._lock = threading.Lock()
+        self.executed = 0
+
+    def solve(self) -> list[str]:
+        """Return the layers of the target, the lowest first, each here in some form.
+
+        Raise the error of the first step that fails, once the others have ended.
+        """
+        for position in range(len(self._graph.nodes)):
+            self._look_up(position)
+        available = {
+            position
+            for position, state in enumerate(self._states)
+            if all(map(self._tools.layers.exists, state.base_layers))
+        }
+        needed = needed_nodes(self._graph, self._states, available)
+        for position in range(len(self._graph.nodes)):
+            if position not in needed:
+                self._emit_finished(position, 0.0, cached=True)
+        if needed:
+            self._execute(needed)
+        return self.layers_of(self._graph.target)
+
+    def layers_of(self, node: NodeId) -> list[str]:
+        """Return the layers of the files of *node*, the lowest first."""
+        return chain_layers(self._graph, self._states, node)
+
+    def layered(self) -> dict[NodeId, str]:
+        """Return the steps of the target's files that made a layer, each with that layer."""
+        return {
+            node: result.layer
+            for node in self._graph.chain(self._graph.target)
+            if (result := self._states[node].result) is not None and result.layer
+        }
+
+    def is_complete(self, node: NodeId) -> bool:
+        """Whether every layer of the files of *node* is known and here."""
+        return all(
+            self._states[n].result is not None or isinstance(self._graph.nodes[n].operation, BaseOp)
+            for n in self._graph.chain(node)
+        ) and all(map(self._tools.layers.exists, self.layers_of(node)))
+
+    def _look_up(self, position: NodeId) -> None:
+        """Give a step its keys as far as its inputs have theirs, and look for its result."""
+        node, state = self._graph.nodes[position], self._states[position]
+        if isinstance(node.operation, BaseOp):
+            state.key = node_key(node.operation, ())
+            state.base_layers = node.operation.layers
+            return
+        inputs = [self._states[i].key for i in node.inputs]
+        if not all(inputs):
+            return
+        if isinstance(node.operation, CopyOp):
+            if node.operation.origin == "stage":
+                state.definition = node_key(node.operation, inputs)
+            else:
+                state.key = self._copy_key(node, inputs)
+        else:
+            state.key = node_key(node.operation, inputs)
+        if self._use_cache:
+            state.result = self._results.get(state.key or state.definition)
+            if state.result is not None:
+                state.key = state.result.key
+
+    def _copy_key(self, node: Node, inputs: list[str]) -> str:
+        from laststage.engine.copying import content_digest
+
+        assert isinstance(node.operation, CopyOp)
+        context = self._tools.context
+        try:
+            digest = content_digest(node.operation, context, context.digest)
+        except LaststageError as error:
+            raise _located(error, node) from None
+        return node_key(node.operation, (inputs[0], digest))
+
+    def _execute(self, needed: set[NodeId]) -> None:
+        from laststage.engine.scheduling import Schedule
+
+        before = {
+            position: {n for i in self._graph.nodes[position].inputs for n in self._graph.chain(i)}
+            & needed
+            for position in needed
+        }
+        Schedule(before, self._step).run(on_failure=self._stop)
+
+    def _stop(self) -> None:
+        self._tools.runner().stop()
+
+    def _step(self, position: NodeId) -> None:
+        """Execute one step, or find out from its content that it is known."""
+        node, total = self._graph.nodes[position], len(self._graph.nodes)
+        stage, text = node.meta.stage, node.meta.text
+        self._emit(StepStarted(position + 1, total, stage, text))
+        started = time.monotonic()
+        try:
+            cached = self._perform(position, node)
+        except BaseException as error:
+            seconds = time.monotonic() - started
+            self._emit(StepFailed(position + 1, stage, text, seconds))
+            if isinstance(error, LaststageError):
+                raise _located(error, node) from error
+            raise
+        self._emit_finished(position, time.monotonic() - started, cached=cached)
+
+    def _perform(self, position: NodeId, node: Node) -> bool:
+        """Make the layers of a step; return whether nothing had to be done."""
+
+        def output(line: str) -> None:
+            self._emit(StepOutput(position + 1, line))
+
+        state = self._states[position]
+        if isinstance(node.operation, BaseOp):
+            missing = [
+                layer for layer in node.operation.layers if not self._tools.layers.exists(layer)
+            ]
+            for layer in missing:
+                self._tools.make_base(layer, output)
+            with self._lock:
+                self.executed += bool(missing)
+            return not missing
+        inputs = [self._states[i].key for i in node.inputs]
+        known = self._key_now(node, state, inputs)
+        if known is not None:
+            state.result = known
+            return True
+        with self._lock:
+            self.executed += 1
+        layer = self._make(position, node, state.key, output)
+        state.result = Result(state.key, layer)
+        self._results.put(state.result, *filter(None, (state.definition,)))
+        return False
+
+    def _key_now(self, node: Node, state: StepState, inputs: list[str]) -> Result | None:
+        """Complete the key of a step whose inputs are done; return its result if that is known."""
+        operation = node.operation
+        if isinstance(operation, CopyOp) and operation.origin == "stage":
+            from laststage.engine.copying import content_digest
+            from laststage.engine.mounting import mounted_folder
+
+            state.definition = node_key(operation, inputs)
+            with mounted_folder(self._tools.layers, self.layers_of(node.inputs[1])) as folder:
+                digest = content_digest(operation, folder, None)
+            state.key = node_key(operation, (inputs[0], digest))
+        elif isinstance(operation, CopyOp):
+            state.key = state.key or self._copy_key(node, inputs)
+        else:
+            state.key = node_key(operation, inputs)
+        known = self._results.get(state.key) if self._use_cache else None
+        if known is not None and state.definition:
+            self._results.put(known, state.definition)
+        return known
+
+    def _make(self, position: NodeId, node: Node, key: str, output: Callable[[str], None]) -> str:
+        """Make the layer of a step and return its identifier, "" if there is nothing in it."""
+        from laststage.engine import layering, running
+
+        below = self.layers_of(node.inputs[0])
+        as_blob = position not in self._mounted
+        tools = self._tools
+        match node.operation:
+            case RunOp():
+                running.run_step(
+                    node.operation,
+                    below,
+                    key,
+                    layers=tools.layers,
+                    runner=tools.runner(),
+                    ca_bundle=tools.ca_bundle,
+                    proxies=tools.proxies,
+                    output=output,
+                )
+                return key
+            case CopyOp():
+                source = self.layers_of(node.inputs[1]) if len(node.inputs) > 1 else None
+                layering.copy_step(
+                    node.operation, below, source, tools.context, key,
+                    layers=tools.layers, epoch=tools.epoch, as_blob=as_blob,
+                )  # fmt: skip
+                return key
+            case WorkdirOp():
+                return layering.workdir_step(
+                    node.operation, below, key,
+                    layers=tools.layers, epoch=tools.epoch, as_blob=as_blob,
+                )  # fmt: skip
+            case BaseOp():
+                raise AssertionError("a base has its layers")
+
+    def _emit_finished(self, position: NodeId, seconds: float, *, cached: bool) -> None:
+        meta = self._graph.nodes[position].meta
+        total = len(self._graph.nodes)
+        self._emit(StepFinished(position + 1, total, meta.stage, meta.text, seconds, cached))
+
+    def _emit(self, event: StepStarted | StepOutput | StepFinished | StepFailed) -> None:
+        with self._lock:
+            self._tools.sink(event)
+
+
+def _located(error: LaststageError, node: Node) -> LaststageError:
+    """Return *error* with the instruction named and its place, where it has none yet."""
+    if not error.where:
+        error.where = str(node.meta.span)
+        error.message = f"{node.meta.text}: {error.message}"
+        error.args = (error.message,)
+    return error

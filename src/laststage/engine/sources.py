@@ -1,0 +1,196 @@
+"""Where COPY takes files from: the context, or another stage's files; both are folders."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator
+
+from msgspec import Struct
+
+from laststage.dockerfile.ignore import IgnoreFile
+from laststage.errors import BuildError
+from laststage.tree.entry import Entry
+from laststage.tree.scan import entry_of, scan
+
+_WILDCARDS = re.compile(r"[*?\[\\]")
+_MAX_LINKS = 40
+
+
+class Found(Struct, frozen=True):
+    """A source that a word of COPY named: *name* is its last part, *entry* itself without links."""
+
+    name: str
+    path: str
+    entry: Entry
+
+
+class Folder:
+    """Files below *root*, seen as the root of a file system, without what *ignore* hides."""
+
+    def __init__(self, root: str, ignore: IgnoreFile | None = None) -> None:
+        self.root = root
+        self._ignore = ignore or IgnoreFile()
+
+    def find(self, word: str) -> list[Found]:
+        """Return what the word of a COPY names, in order of path. Raise BuildError for nothing."""
+        pattern = "/".join(_cleaned(word))
+        if not pattern:
+            return [self._found("")]
+        if not _WILDCARDS.search(pattern):
+            found = self._find_one(pattern)
+            if found is None:
+                raise BuildError(f"{word}: not found", hint=self._near(pattern))
+            return [found]
+        matches = [self._found(path) for path in self._glob(pattern.split("/"), "")]
+        if not matches:
+            raise BuildError(f"{word}: matches nothing", hint=self._near(pattern))
+        return matches
+
+    def below(self, path: str) -> Iterator[tuple[str, Entry, os.stat_result]]:
+        """Yield all below directory *path*: path relative to it, entry, stat; itself first, as "".
+
+        An ignored directory appears only if something in it does, by an exception.
+        """
+        prefix = f"{path}/" if path else ""
+        ignore = self._ignore
+        waiting: list[tuple[str, Entry, os.stat_result]] = []
+        shown: set[str] = set()
+        for entry, status in scan(
+            self.full(path), skip=lambda below: not ignore.may_descend(prefix + below)
+        ):
+            while waiting and not entry.path.startswith(f"{waiting[-1][0]}/"):
+                waiting.pop()
+            if ignore.ignores(prefix + entry.path):
+                if entry.kind == "dir":
+                    waiting.append((entry.path, entry, status))
+                continue
+            yield from waiting
+            waiting.clear()
+            if entry.kind == "hardlink" and entry.link not in shown:
+                entry = entry_of(self.full(prefix + entry.path), entry.path, status)
+            if status.st_nlink > 1:
+                shown.add(entry.path)
+            yield entry.path, entry, status
+
+    def full(self, path: str) -> str:
+        """Return where *path* is on disk."""
+        return f"{self.root}/{path}" if path else self.root
+
+    def _find_one(self, path: str) -> Found | None:
+        real = self._resolve(path)
+        if real is None:
+            return None
+        found = self._found(real)
+        return Found(path.rpartition("/")[2], found.path, found.entry)
+
+    def _found(self, path: str) -> Found:
+        real = self._resolve(path) if path else ""
+        if real is None:
+            raise BuildError(f"{path}: a link that leads nowhere")
+        full = self.full(real)
+        return Found(path.rpartition("/")[2], real, entry_of(full, real, os.lstat(full)))
+
+    def _resolve(self, path: str) -> str | None:
+        """Return *path* with all links followed inside the root; None if it is not there."""
+        pending = list(reversed(path.split("/")))
+        done: list[str] = []
+        links = 0
+        while pending:
+            part = pending.pop()
+            if part in ("", "."):
+                continue
+            if part == "..":
+                del done[-1:]
+                continue
+            here = "/".join((*done, part))
+            try:
+                status = os.lstat(f"{self.root}/{here}")
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            if not stat.S_ISDIR(status.st_mode) and self._ignore.ignores(here):
+                return None
+            if stat.S_ISLNK(status.st_mode):
+                links += 1
+                if links > _MAX_LINKS:
+                    raise BuildError(f"{path}: too many symbolic links on the way")
+                target = os.readlink(f"{self.root}/{here}")
+                if target.startswith("/"):
+                    done = []
+                pending += reversed(target.split("/"))
+            else:
+                done.append(part)
+        return "/".join(done)
+
+    def _glob(self, patterns: list[str], folder: str) -> Iterator[str]:
+        """Yield the paths that match Go's filepath.Match part by part."""
+        matcher = _part_matcher(patterns[0])
+        try:
+            names = sorted(os.listdir(self.full(folder)))
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        for name in names:
+            path = f"{folder}/{name}" if folder else name
+            if not matcher(name) or not self._ignore.may_descend(path):
+                continue
+            if self._ignore.ignores(path) and not os.path.isdir(self.full(path)):
+                continue
+            if len(patterns) == 1:
+                yield path
+            elif os.path.isdir(self.full(path)):
+                yield from self._glob(patterns[1:], path)
+
+    def _near(self, path: str) -> str:
+        if self._ignore.ignores(path):
+            return "an ignore file keeps it out of the context"
+        import difflib
+
+        folder = path.rpartition("/")[0]
+        try:
+            names = os.listdir(self.full(folder))
+        except OSError:
+            return f"there is no folder {folder}" if folder else ""
+        close = difflib.get_close_matches(path.rpartition("/")[2], names, n=1)
+        if close:
+            return f"did you mean {f'{folder}/' if folder else ''}{close[0]}?"
+        return "paths are relative to the context, and cannot lead out of it"
+
+
+def _cleaned(word: str) -> list[str]:
+    """Return the parts of a source; ``..`` cannot lead above the root."""
+    parts: list[str] = []
+    for part in word.split("/"):
+        if part == "..":
+            del parts[-1:]
+        elif part not in ("", "."):
+            parts.append(part)
+    return parts
+
+
+def _part_matcher(pattern: str) -> Callable[[str], bool]:
+    """Return what matches one part of a path, by the rules of Go's filepath.Match."""
+    out, position = [], 0
+    while position < len(pattern):
+        letter = pattern[position]
+        position += 1
+        if letter == "*":
+            out.append("[^/]*")
+        elif letter == "?":
+            out.append("[^/]")
+        elif letter == "[":
+            end = pattern.find("]", position + 1)
+            if end < 0:
+                raise BuildError(f"{pattern}: a [ without its ]")
+            body = pattern[position:end]
+            negated = "^" if body.startswith("^") else ""
+            inner = "".join(f"\\{c}" if c in "]^[&~|" else c for c in body.removeprefix("^"))
+            out.append(f"[{negated}{inner}]")
+            position = end + 1
+        elif letter == "\\" and position < len(pattern):
+            out.append(re.escape(pattern[position]))
+            position += 1
+        else:
+            out.append(re.escape(letter))
+    whole = re.compile("".join(out), re.DOTALL)
+    return lambda name: whole.fullmatch(name) is not None

@@ -1,0 +1,132 @@
+"""What is at a path in a stack of layers, without mounting or unpacking it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from functools import partial
+
+from laststage.errors import BuildError
+from laststage.oci.layerstore import Layers
+from laststage.tree.entry import Entry
+from laststage.tree.scan import entry_of
+
+_MAX_LINKS = 40
+_HIDDEN = Entry(path="", kind="whiteout")
+
+
+class LayersView:
+    """The files of *identifiers*, layers from the lowest up, as a container would see them."""
+
+    def __init__(self, layers: Layers, identifiers: Iterable[str]) -> None:
+        self._layers = [
+            _Unpacked(layers, identifier)
+            if layers.snapshots.has(identifier)
+            else _Indexed(layers, identifier)
+            for identifier in reversed(tuple(identifiers))
+        ]
+
+    def lookup(self, path: str) -> Entry | None:
+        """Return what is at *path*, relative to the root, following no link."""
+        if not path:
+            return Entry(path="", kind="dir", mode=0o755)
+        for layer in self._layers:
+            found = layer.find(path)
+            if found is not None:
+                return None if found is _HIDDEN else found
+        return None
+
+    def resolve(self, path: str) -> str:
+        """Return *path* with every link on the way, and at its end, followed inside the root.
+
+        What is not there stays as it is. Raise BuildError for links that go round.
+        """
+        pending = [part for part in reversed(path.split("/")) if part]
+        done: list[str] = []
+        links = 0
+        while pending:
+            part = pending.pop()
+            if part == "..":
+                del done[-1:]
+            elif part not in ("", "."):
+                entry = self.lookup("/".join((*done, part)))
+                if entry is None or entry.kind != "symlink":
+                    done.append(part)
+                    continue
+                links += 1
+                if links > _MAX_LINKS:
+                    raise BuildError(f"/{path}: too many symbolic links on the way")
+                if entry.link.startswith("/"):
+                    done = []
+                pending += reversed(entry.link.split("/"))
+        return "/".join(done)
+
+    def read(self, path: str) -> bytes | None:
+        """Return the content of a small file, links followed; None if there is no such file."""
+        path = self.resolve(path)
+        for layer in self._layers:
+            found = layer.find(path)
+            if found is not None:
+                return layer.read(path) if found.kind == "file" else None
+        return None
+
+
+class _Indexed:
+    """A layer of which the list of entries is known."""
+
+    def __init__(self, layers: Layers, identifier: str) -> None:
+        entries = layers.entries(identifier)
+        self.read = partial(layers.read_file, identifier)
+        self._entries = {e.path: e for e in entries if e.kind != "opaque"}
+        self._opaque = {e.path for e in entries if e.kind == "opaque"}
+
+    def find(self, path: str) -> Entry | None:
+        found = self._entries.get(path)
+        if found is not None:
+            return _HIDDEN if found.kind == "whiteout" else found
+        parent = path
+        while parent:
+            parent = parent.rpartition("/")[0]
+            above = self._entries.get(parent)
+            if parent in self._opaque or (
+                above is not None and above.kind not in ("dir", "symlink")
+            ):
+                return _HIDDEN
+        return None
+
+
+class _Unpacked:
+    """A layer that is a folder on disk."""
+
+    def __init__(self, layers: Layers, identifier: str) -> None:
+        self._root = layers.snapshots.path(identifier)
+        self.read = partial(layers.read_file, identifier)
+
+    def find(self, path: str) -> Entry | None:
+        full = self._root
+        hides = _is_opaque(full)
+        parts = path.split("/")
+        for position, part in enumerate(parts):
+            full = f"{full}/{part}"
+            try:
+                status = os.lstat(full)
+            except FileNotFoundError:
+                return _HIDDEN if hides else None
+            if stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:
+                return _HIDDEN
+            if position == len(parts) - 1:
+                return entry_of(full, path, status, overlay=True)
+            if not stat.S_ISDIR(status.st_mode):
+                return _HIDDEN
+            hides = hides or _is_opaque(full)
+        return None
+
+
+def _is_opaque(full: str) -> bool:
+    for name in ("trusted.overlay.opaque", "user.overlay.opaque"):
+        try:
+            return os.getxattr(full, name, follow_symlinks=False) == b"y"
+        except OSError:
+            continue
+    return False
