@@ -1,0 +1,1 @@
+"""A folder to an app profile, with the evidence for each fact."""

@@ -1,0 +1,1 @@
+"""An app profile to Dockerfile text: one pure recipe a language."""
