@@ -1,0 +1,1 @@
+"""What images hold: weights, programs, and how two of them compare."""
