@@ -1,0 +1,92 @@
+"""Finding the module of a command, and turning what it raises into words and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Protocol
+
+from laststage import __version__
+from laststage.cli.main import COMMANDS
+from laststage.errors import LaststageError
+
+
+class Command(Protocol):
+    """What a module of a command offers."""
+
+    def configure(self, parser: ArgumentParser) -> None:
+        """Add the command's arguments."""
+
+    def run(self, options: Namespace) -> int:
+        """Do the work; return the exit code."""
+
+
+def dispatch(argv: Sequence[str]) -> int:
+    """Run the command that *argv* names and return its exit code."""
+    try:
+        if not argv or argv[0] in ("-h", "--help", "help"):
+            print(_overview())
+            return 0 if argv else 2
+        if argv[0] in ("-V", "--version", "version"):
+            print(f"laststage {__version__}")
+            return 0
+        if argv[0] not in COMMANDS:
+            return _unknown(argv[0])
+        return _run(argv[0], argv[1:])
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # whoever read our output has enough; nothing more can be said there
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except LaststageError as error:
+        print(error_text(error), file=sys.stderr)
+        return error.exit_code
+
+
+def _run(name: str, arguments: Sequence[str]) -> int:
+    module: Command = import_module(f"laststage.cli.{name}")
+    parser = ArgumentParser(
+        prog=f"laststage {name}", description=f"{COMMANDS[name]}.", allow_abbrev=False
+    )
+    module.configure(parser)
+    return module.run(parser.parse_args(arguments))
+
+
+def error_text(error: LaststageError) -> str:
+    """Return *error* as people read it: the place, what is wrong, and what to do."""
+    place = f"{error.where}: " if error.where else ""
+    text = f"error[{error.code}]: {place}{error.message}"
+    if error.excerpt:
+        text = f"{text}\n{error.excerpt}"
+    if error.hint:
+        text = f"{text}\nhint: {error.hint}"
+    return text
+
+
+def _overview() -> str:
+    rows = [f"  {name:<10}{description}" for name, description in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: laststage COMMAND [ARGUMENTS]",
+            "",
+            "Turns any app, or any Dockerfile, into the smallest container image that still runs.",
+            "",
+            *rows,
+            "",
+            "`laststage COMMAND --help` explains one.",
+        ]
+    )
+
+
+def _unknown(name: str) -> int:
+    import difflib
+
+    close = difflib.get_close_matches(name, COMMANDS, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"commands: {', '.join(COMMANDS)}"
+    print(f"error[LS100]: unknown command {name!r}\nhint: {hint}", file=sys.stderr)
+    return 2

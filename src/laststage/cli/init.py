@@ -1,0 +1,36 @@
+"""`laststage init`: the plan as files that belong to the user."""
+
+from __future__ import annotations
+
+import os
+from argparse import ArgumentParser, Namespace
+
+from laststage import api
+from laststage.errors import UsageError
+from laststage.store import atomic
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("folder", metavar="PATH", nargs="?", default=".", help="the app's folder")
+    parser.add_argument(
+        "--package", metavar="PATH", default="", help="the program to build, if there are several"
+    )
+    parser.add_argument("--force", action="store_true", help="replace files that are there")
+
+
+def run(options: Namespace) -> int:
+    """Write the Dockerfile and the ignore file, both or none."""
+    _, plan = api.plan(options.folder, package=options.package)
+    texts = {"Dockerfile": plan.dockerfile, ".dockerignore": plan.dockerignore}
+    paths = {os.path.join(options.folder, name): text for name, text in texts.items()}
+    there = [path for path in paths if os.path.lexists(path)]
+    if there and not options.force:
+        raise UsageError(
+            f"{' and '.join(there)} {'is' if len(there) == 1 else 'are'} there already",
+            hint="--force replaces what is there",
+        )
+    for path, text in paths.items():
+        atomic.write(os.path.abspath(path), text.encode())
+        print(f"wrote {path}")
+    return 0

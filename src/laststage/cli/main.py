@@ -1,0 +1,46 @@
+"""From arguments to a command, and from whatever happens to an exit code.
+
+A build in which nothing changed ends in `_unchanged`, before argparse or anything else is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+COMMANDS = {
+    "build": "build an image from an app's folder or a Dockerfile",
+    "images": "list the images in the store",
+    "init": "write the Dockerfile and .dockerignore that build would use",
+    "plan": "show what an app is and how it would be built",
+    "run": "run an image's program in a sandbox",
+    "save": "write images to a file for docker load, or as an OCI archive",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that *arguments* name (the process's own by default); return its exit code:
+    0 done, 1 the work failed, 2 wrong usage, 130 interrupted.
+    """
+    argv = list(sys.argv[1:] if arguments is None else arguments)
+    if argv[:1] == ["build"]:
+        output = _unchanged(argv)
+        if output is not None:
+            if "quiet" not in argv and "--progress=quiet" not in argv:
+                sys.stderr.write("nothing has changed since the last build\n")
+            sys.stdout.write(output)
+            return 0
+    from laststage.cli.dispatch import dispatch
+
+    return dispatch(argv)
+
+
+def _unchanged(argv: list[str]) -> str | None:
+    """Return what the same build printed last time, if it would change nothing now."""
+    from laststage.cli.receipt import receipt_key, store_root
+    from laststage.store.receipts import valid_output
+
+    if "--no-cache" in argv or "--pull" in argv:
+        return None
+    return valid_output(store_root(argv, os.environ), receipt_key(argv, os.environ, os.getcwd()))

@@ -1,0 +1,32 @@
+"""`laststage plan`: what an app is, and the Dockerfile for it."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+import msgspec
+
+from laststage import api
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("folder", metavar="PATH", nargs="?", default=".", help="the app's folder")
+    parser.add_argument(
+        "--package", metavar="PATH", default="", help="the program to build, if there are several"
+    )
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
+
+
+def run(options: Namespace) -> int:
+    """Print the evidence and the Dockerfile."""
+    profile, plan = api.plan(options.folder, package=options.package)
+    if options.json:
+        encoded = msgspec.json.encode({"profile": profile, "plan": plan}, order="deterministic")
+        print(msgspec.json.format(encoded, indent=2).decode())
+        return 0
+    for evidence in profile.evidence:
+        print(f"# {evidence.fact}  ({evidence.where})")
+    print()
+    print(plan.dockerfile, end="")
+    return 0

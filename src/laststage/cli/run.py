@@ -1,0 +1,56 @@
+"""`laststage run`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import REMAINDER, ArgumentParser, Namespace
+
+from laststage import api
+from laststage.cli.settings import add_settings, read_settings
+from laststage.engine.container import RunRequest
+from laststage.errors import UsageError
+from laststage.workspace import Workspace
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "-e", "--env", metavar="NAME=VALUE", action="append", default=[], help="set a variable"
+    )
+    parser.add_argument("--entrypoint", metavar="PROGRAM", help="run this instead of the image's")
+    parser.add_argument("-u", "--user", metavar="USER", help="run as this user")
+    parser.add_argument("-w", "--workdir", metavar="DIR", help="run in this directory")
+    parser.add_argument("--read-only", action="store_true", help="let it write nowhere")
+    parser.add_argument(
+        "--tmpfs", metavar="DIR", action="append", default=[], help="an empty folder in memory"
+    )
+    add_settings(parser)
+    parser.add_argument("image", metavar="IMAGE", help="a tag or a digest's beginning")
+    parser.add_argument("args", metavar="ARGS", nargs=REMAINDER, help="arguments for the program")
+
+
+def run(options: Namespace) -> int:
+    """Run the image; the exit code is its program's."""
+    for word in options.env:
+        if not word.partition("=")[0]:
+            raise UsageError(f"--env {word}: no name")
+    env = {
+        name: value if equals else os.environ.get(name, "")
+        for name, equals, value in (word.partition("=") for word in options.env)
+    }
+    workspace = Workspace(read_settings(options, os.environ, "."))
+    return api.run_image(
+        workspace,
+        options.image,
+        RunRequest(
+            args=tuple(options.args),
+            env=env,
+            entrypoint=options.entrypoint,
+            user=options.user,
+            workdir=options.workdir,
+            read_only=options.read_only,
+            tmpfs=tuple(options.tmpfs),
+            terminal=sys.stdin.isatty() and sys.stdout.isatty(),
+        ),
+    )

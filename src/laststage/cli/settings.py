@@ -1,0 +1,90 @@
+"""Settings from flags, environment and ``laststage.toml``, in that order."""
+
+from __future__ import annotations
+
+import os
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
+
+from laststage.cli.receipt import store_root
+from laststage.errors import UsageError
+from laststage.workspace import Settings
+
+_FILE = "laststage.toml"
+_KEYS = {"mirror", "security-mirror", "store", "offline", "allow-stale"}
+
+
+def add_settings(parser: ArgumentParser) -> None:
+    """Add the flags that every command has which uses the store or the network."""
+    group = parser.add_argument_group("settings")
+    group.add_argument("--store", metavar="DIR", help="where images and caches are kept")
+    group.add_argument("--mirror", metavar="URL", help="Debian's mirror; else what apt uses here")
+    group.add_argument("--offline", action="store_true", help="use only what the store holds")
+    group.add_argument(
+        "--allow-stale", action="store_true", help="accept package lists that are out of date"
+    )
+
+
+def read_settings(options: Namespace, environ: Mapping[str, str], folder: str) -> Settings:
+    """Return the settings for a command on *folder*. Raise UsageError for what is none."""
+    file = _read_file(f"{folder}/{_FILE}")
+    store = options.store or environ.get("LASTSTAGE_STORE") or _text(file, "store")
+    proxies = {
+        scheme: address
+        for scheme in ("http", "https")
+        if (address := environ.get(f"{scheme}_proxy") or environ.get(f"{scheme.upper()}_PROXY"))
+    }
+    no_proxy = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    return Settings(
+        store=os.path.abspath(store) if store else store_root([], environ),
+        path=environ.get("PATH", os.defpath),
+        mirror=options.mirror or environ.get("LASTSTAGE_MIRROR") or _text(file, "mirror"),
+        security_mirror=environ.get("LASTSTAGE_SECURITY_MIRROR") or _text(file, "security-mirror"),
+        ca_bundle=environ.get("LASTSTAGE_CA") or environ.get("SSL_CERT_FILE") or "",
+        proxies=proxies,
+        no_proxy=tuple(name.strip() for name in no_proxy.split(",") if name.strip()),
+        offline=options.offline or _flag(file, "offline"),
+        allow_stale=options.allow_stale or _flag(file, "allow-stale"),
+    )
+
+
+def epoch_of(environ: Mapping[str, str]) -> int | None:
+    """Return SOURCE_DATE_EPOCH in seconds, None if it is not set. Raise UsageError."""
+    text = environ.get("SOURCE_DATE_EPOCH", "")
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit() or int(text) > 0o77777777777:
+        raise UsageError(f"SOURCE_DATE_EPOCH={text}: not a number of seconds since 1970")
+    return int(text)
+
+
+def _read_file(path: str) -> dict[str, object]:
+    if not os.path.exists(path):
+        return {}
+    import tomllib
+
+    try:
+        with open(path, "rb") as file:
+            found = tomllib.load(file)
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read the settings: {error}", where=path) from error
+    for key in found:
+        if key not in _KEYS:
+            raise UsageError(
+                f"unknown setting {key!r}", where=path, hint=f"settings: {', '.join(sorted(_KEYS))}"
+            )
+    return found
+
+
+def _text(file: dict[str, object], key: str) -> str:
+    value = file.get(key, "")
+    if not isinstance(value, str):
+        raise UsageError(f"the setting {key} must be a text", where=_FILE)
+    return value
+
+
+def _flag(file: dict[str, object], key: str) -> bool:
+    value = file.get(key, False)
+    if not isinstance(value, bool):
+        raise UsageError(f"the setting {key} must be true or false", where=_FILE)
+    return value

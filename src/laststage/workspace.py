@@ -1,0 +1,127 @@
+"""What a build works with: the store, the runtime, the archive, the clock; made once, passed down."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from laststage.base.bases import Bases
+from laststage.events import Sink, discard
+from laststage.model.platform import Platform
+from laststage.oci.layerstore import Layers
+from laststage.oci.layout import Layout
+from laststage.store.root import Store
+
+if TYPE_CHECKING:
+    from laststage.debian.archive import Archive
+    from laststage.debian.sources import Mirrors
+    from laststage.sandbox.runtime import OciRuntime
+
+# Where distributions keep their bundle of trusted certificates, the most usual first.
+_CA_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What is set for this machine rather than for one build.
+
+    *path* is where programs are looked for; *mirror* and *security_mirror* are Debian's, empty for
+    those that the host's apt uses; *proxies* by scheme.
+    """
+
+    store: str
+    path: str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    mirror: str = ""
+    security_mirror: str = ""
+    ca_bundle: str = ""
+    proxies: dict[str, str] = {}
+    no_proxy: tuple[str, ...] = ()
+    offline: bool = False
+    allow_stale: bool = False
+
+
+class Workspace:
+    """The things that outlive one build in a process. Making one touches nothing."""
+
+    def __init__(
+        self, settings: Settings, *, sink: Sink = discard, now: Callable[[], float] = time.time
+    ) -> None:
+        self.settings = settings
+        self.sink = sink
+        self.now = now
+        self.store = Store(settings.store)
+        self.layers = Layers(self.store, opaque=_opaque)
+        self.layout = Layout(self.store)
+        self.platform = Platform.parse(os.uname().machine)
+        self.bases = Bases(
+            self.layers, archive=self._archive, mirrors=self.mirrors, runner=self.runner
+        )
+        self._runner: OciRuntime | None = None
+
+    def enter(self) -> None:
+        """Make this process ready to mount and run, and the store to be written to.
+
+        To be called before any thread is started. Raise MachineError or StoreError.
+        """
+        from laststage.sandbox import namespace
+
+        namespace.enter()
+        self.store.prepare()
+
+    def runner(self) -> OciRuntime:
+        """Return the OCI runtime of this machine. Raise MachineError if it has none."""
+        if self._runner is None:
+            from laststage.sandbox.runtime import find_runtime
+
+            self._runner = find_runtime(self.settings.path, self.store.path("staging"))
+        return self._runner
+
+    def mirrors(self) -> Mirrors | None:
+        """Return Debian's mirrors: as set, else those that the host's apt uses, if any."""
+        from laststage.debian.sources import Mirrors, host_mirrors
+
+        settings = self.settings
+        if settings.mirror:
+            return Mirrors.of(settings.mirror, settings.security_mirror)
+        return host_mirrors()
+
+    def ca_bundle(self) -> str | None:
+        """Return the file of certificates that this machine trusts, None if none is found."""
+        candidates = (self.settings.ca_bundle, *_CA_BUNDLES)
+        return next((path for path in candidates if path and os.path.isfile(path)), None)
+
+    def _archive(self, suites: tuple[str, ...], platform: Platform) -> Archive:
+        from laststage.debian.architecture import debian_architecture
+        from laststage.debian.archive import Archive
+        from laststage.net.http import UrllibTransport
+
+        transport = UrllibTransport(
+            ca_file=self.ca_bundle(),
+            proxies=self.settings.proxies,
+            no_proxy=self.settings.no_proxy,
+        )
+        return Archive(
+            self.store.path("debian"),
+            transport=transport,
+            mirrors=self.mirrors(),
+            suites=suites,
+            architecture=debian_architecture(platform),
+            now=int(self.now()),
+            sink=self.sink,
+            offline=self.settings.offline,
+            allow_stale=self.settings.allow_stale,
+        )
+
+
+def _opaque() -> str:
+    from laststage.sandbox.overlay import opaque_attribute
+
+    return opaque_attribute()
