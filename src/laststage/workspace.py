@@ -19,6 +19,8 @@ from laststage.store.root import Store
 if TYPE_CHECKING:
     from laststage.debian.archive import Archive
     from laststage.debian.sources import Mirrors
+    from laststage.engine.copying import Fetched
+    from laststage.net.http import UrllibTransport
     from laststage.sandbox.runtime import OciRuntime
 
 # Where distributions keep their bundle of trusted certificates, the most usual first.
@@ -72,16 +74,19 @@ class Workspace:
         To be called before any thread is started. Raise MachineError or StoreError.
         """
         from laststage.sandbox import namespace
+        from laststage.sandbox.overlay import mount_memory
 
         namespace.enter()
         self.store.prepare()
+        # what must never be on a disk: a step's secrets, and the bundle that names its variables
+        mount_memory(self.store.path("memory"))
 
     def runner(self) -> OciRuntime:
         """Return the OCI runtime of this machine. Raise MachineError if it has none."""
         if self._runner is None:
             from laststage.sandbox.runtime import find_runtime
 
-            self._runner = find_runtime(self.settings.path, self.store.path("staging"))
+            self._runner = find_runtime(self.settings.path, self.store.path("memory"))
         return self._runner
 
     def mirrors(self) -> Mirrors | None:
@@ -93,6 +98,25 @@ class Workspace:
             return Mirrors.of(settings.mirror, settings.security_mirror)
         return host_mirrors()
 
+    def fetch(self, url: str, checksum: str) -> Fetched:
+        """Return a remote file for ADD, fetched into the store.
+
+        With a *checksum* it is fetched once. Raise NetworkError, or IntegrityError if it is another.
+        """
+        from laststage.engine.fetching import fetch_file
+
+        return fetch_file(self.store, self.transport(), url, checksum)
+
+    def transport(self) -> UrllibTransport:
+        """Return what fetches over HTTP, with this machine's certificates and proxies."""
+        from laststage.net.http import UrllibTransport
+
+        return UrllibTransport(
+            ca_file=self.ca_bundle(),
+            proxies=self.settings.proxies,
+            no_proxy=self.settings.no_proxy,
+        )
+
     def ca_bundle(self) -> str | None:
         """Return the file of certificates that this machine trusts, None if none is found."""
         candidates = (self.settings.ca_bundle, *_CA_BUNDLES)
@@ -101,16 +125,10 @@ class Workspace:
     def _archive(self, suites: tuple[str, ...], platform: Platform) -> Archive:
         from laststage.debian.architecture import debian_architecture
         from laststage.debian.archive import Archive
-        from laststage.net.http import UrllibTransport
 
-        transport = UrllibTransport(
-            ca_file=self.ca_bundle(),
-            proxies=self.settings.proxies,
-            no_proxy=self.settings.no_proxy,
-        )
         return Archive(
             self.store.path("debian"),
-            transport=transport,
+            transport=self.transport(),
             mirrors=self.mirrors(),
             suites=suites,
             architecture=debian_architecture(platform),

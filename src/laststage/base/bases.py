@@ -78,6 +78,10 @@ class Base(Struct, frozen=True, kw_only=True):
     releases: tuple[tuple[str, int], ...]
     omit: tuple[str, ...] = ()
 
+    def is_named(self, name: str) -> bool:
+        """Whether *name*, as a FROM has it, is this base."""
+        return name in (self.reference, self.reference.removesuffix(":latest"))
+
 
 class Bases:
     """The bases of a store, assembled from *archive* (made when first needed)."""

@@ -7,113 +7,101 @@ import sys
 import time
 from argparse import ArgumentParser, Namespace
 
+import msgspec
+
 from laststage import api
+from laststage.cli.options import add_options, read_request
+from laststage.cli.printed import printed
 from laststage.cli.proof import proof_table, report_json
 from laststage.cli.receipt import receipt_key, write_receipt
-from laststage.cli.settings import add_settings, epoch_of, read_settings
+from laststage.cli.settings import add_settings, read_settings
+from laststage.cli.shell import offer_shell
 from laststage.cli.shown import make_display
-from laststage.errors import UsageError
-from laststage.model.reference import Reference
+from laststage.cli.sources import open_context
+from laststage.store import atomic
 from laststage.workspace import Workspace
 
 
 def configure(parser: ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("folder", metavar="PATH", nargs="?", default=".", help="the app's folder")
-    parser.add_argument("-t", "--tag", metavar="NAME", default="", help="name the image")
-    parser.add_argument(
-        "-f", "--file", metavar="FILE", help="build this Dockerfile instead of planning one"
-    )
-    parser.add_argument("--target", metavar="STAGE", default="", help="build this stage")
-    parser.add_argument(
-        "--build-arg", metavar="NAME=VALUE", action="append", default=[], help="set an ARG"
-    )
-    parser.add_argument(
-        "--package", metavar="PATH", default="", help="the program to build, if there are several"
-    )
-    parser.add_argument(
-        "--bases",
-        choices=api.POLICIES,
-        help="where base images come from: made of Debian's signed packages (assemble, the "
-        "default for an app), or images as they are (pull, the default with --file)",
-    )
-    parser.add_argument("--pull", action="store_true", help="look for newer bases")
-    parser.add_argument("--no-cache", action="store_true", help="run every step again")
+    add_options(parser)
     parser.add_argument(
         "--progress", choices=("auto", "plain", "quiet"), default="auto", help="how to show it"
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument(
+        "--print",
+        choices=("dockerfile", "graph", "json"),
+        help="show what would be built, and stop",
+    )
+    parser.add_argument("--check", action="store_true", help="check the Dockerfile, and stop")
+    parser.add_argument(
+        "--debug-on-error", action="store_true", help="open a shell in a step that failed"
+    )
+    parser.add_argument("--iidfile", metavar="FILE", help="write the image's ID to this file")
+    parser.add_argument("--metadata-file", metavar="FILE", help="write what was built as JSON")
     add_settings(parser)
 
 
 def run(options: Namespace) -> int:
     """Build, show what came out, and leave a receipt for the next time."""
     started_ns = time.time_ns()
-    folder = options.folder
-    if not os.path.isdir(folder):
-        raise UsageError("no such folder", where=folder, hint="name the app's folder")
-    if options.tag:
-        Reference.parse(options.tag)  # before the work, not after it
-    settings = read_settings(options, os.environ, folder)
-    request = _request(options)
+    settings = read_settings(options, os.environ, options.folder)
     display = make_display(options.progress, sys.stderr, os.environ)
-    with display:
-        workspace = Workspace(settings, sink=display.show)
-        report = api.build(workspace, request)
-    output = report_json(report) if options.json else _text(report, options)
-    sys.stdout.write(output)
-    sys.stdout.flush()
-    if report.index and not (options.no_cache or options.pull or report.amended):
-        paths = api.looked_at(workspace, request, report)
-        key = receipt_key(["build", *sys.argv[2:]], os.environ, os.getcwd())
-        write_receipt(
-            workspace.store.root,
-            key,
-            index=report.index,
-            paths=[*paths, os.path.abspath(f"{folder}/laststage.toml")],
-            output=output,
-            started_ns=started_ns,
-        )
+    workspace = Workspace(settings, sink=display.show)
+    with open_context(options, workspace):
+        request = read_request(options, os.environ)
+        if options.print:
+            sys.stdout.write(printed(workspace, request, options.print))
+            return 0
+        if options.debug_on_error:
+            request = offer_shell(workspace, request, display)
+        with display:
+            report = api.build(workspace, request)
+        output = report_json(report) if options.json else _text(report, options)
+        if not any(out.destination == "-" for out in request.outputs):
+            sys.stdout.write(output)
+            sys.stdout.flush()
+        _write_files(options, report)
+        if _is_repeatable(options, report):
+            paths = api.inputs_of(workspace, request, report)
+            write_receipt(
+                workspace.store.root,
+                receipt_key(options.words, os.environ, os.getcwd()),
+                index=report.index,
+                paths=[*paths, os.path.abspath(f"{options.folder}/laststage.toml")],
+                output=output,
+                started_ns=started_ns,
+            )
     return 0
 
 
-def _request(options: Namespace) -> api.BuildRequest:
-    epoch = epoch_of(os.environ)
-    text, name = None, "Dockerfile"
-    if options.file:
-        text = sys.stdin.read() if options.file == "-" else api.dockerfile_text(options.file)
-        name = "stdin" if options.file == "-" else options.file
-    return api.BuildRequest(
-        context=options.folder,
-        dockerfile=text,
-        dockerfile_name=name,
-        ignore=api.ignore_text(options.folder, options.file or ""),
-        package=options.package,
-        target=options.target,
-        build_args=_build_args(options.build_arg),
-        tag=options.tag,
-        # an app's image is the same every time, unless its owner wants other times in it
-        epoch=0 if epoch is None and text is None else epoch,
-        bases=options.bases or ("assemble" if text is None else "pull"),
-        use_cache=not options.no_cache,
-        refresh=options.pull,
-    )
-
-
-def _build_args(words: list[str]) -> dict[str, str]:
-    found = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not name:
-            raise UsageError(f"--build-arg {word}: no name")
-        if equals:
-            found[name] = value
-        elif name in os.environ:
-            found[name] = os.environ[name]
-    return found
+def _is_repeatable(options: Namespace, report: api.BuildReport) -> bool:
+    """Whether the same command would do nothing but print the same again."""
+    does_more = (
+        options.no_cache or options.no_cache_filter or options.pull or options.output
+        or options.iidfile or options.metadata_file or options.debug_on_error
+        or "-" in (options.file, options.folder) or options.secret or options.ssh
+    )  # fmt: skip
+    return bool(report.index) and report.is_local and not report.amended and not does_more
 
 
 def _text(report: api.BuildReport, options: Namespace) -> str:
     if options.progress == "quiet":
         return f"{report.image.manifest.digest}\n"
     return proof_table(report)
+
+
+def _write_files(options: Namespace, report: api.BuildReport) -> None:
+    image = report.image
+    if options.iidfile:
+        atomic.write(os.path.abspath(options.iidfile), image.identifier.encode())
+    if options.metadata_file:
+        document = {
+            "containerimage.config.digest": image.identifier,
+            "containerimage.descriptor": image.manifest,
+            "containerimage.digest": image.manifest.digest,
+            "image.name": ",".join(report.references),
+        }
+        encoded = msgspec.json.format(msgspec.json.encode(document), indent=2)
+        atomic.write(os.path.abspath(options.metadata_file), encoded + b"\n")

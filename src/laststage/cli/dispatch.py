@@ -54,7 +54,9 @@ def _run(name: str, arguments: Sequence[str]) -> int:
         prog=f"laststage {name}", description=f"{COMMANDS[name]}.", allow_abbrev=False
     )
     module.configure(parser)
-    return module.run(parser.parse_args(arguments))
+    options = parser.parse_args(arguments)
+    options.words = [name, *arguments]
+    return module.run(options)
 
 
 def error_text(error: LaststageError) -> str:

@@ -6,9 +6,11 @@ that it wrote, each transfer with a bar. Plain escape codes (ECMA-48) and one th
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import threading
 import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Self, TextIO, assert_never
 
@@ -75,6 +77,14 @@ class LiveDisplay:
             if self._thread is None and (self._running or self._transfers):
                 self._thread = threading.Thread(target=self._redraw_often, daemon=True)
                 self._thread.start()
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave the terminal to somebody else while inside: nothing is drawn, events wait."""
+        with self._lock:
+            self._erase()
+            self._stream.flush()
+            yield
 
     def _take(self, event: Event) -> None:
         match event:

@@ -13,6 +13,7 @@ COMMANDS = {
     "build": "build an image from an app's folder or a Dockerfile",
     "images": "list the images in the store",
     "init": "write the Dockerfile and .dockerignore that build would use",
+    "lint": "check a Dockerfile for what it probably does not mean",
     "plan": "show what an app is and how it would be built",
     "run": "run an image's program in a sandbox",
     "save": "write images to a file for docker load, or as an OCI archive",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Self, TextIO, assert_never
 
@@ -29,6 +30,10 @@ class QuietDisplay:
         """Show *event* if it is a warning."""
         if isinstance(event, Warned):
             self._stream.write(f"warning: {warning_text(event)}\n")
+
+    def paused(self) -> AbstractContextManager[None]:
+        """Leave the terminal to somebody else while inside; there is nothing to hold back."""
+        return nullcontext()
 
     def __enter__(self) -> Self:
         return self

@@ -12,7 +12,7 @@ from laststage.model.size import human_size
 def proof_table(report: BuildReport) -> str:
     """Return the table that ends a build."""
     weight, single = report.weight, report.single
-    name = report.reference or "image"
+    name = ", ".join(report.references) or "image"
     rows: list[tuple[str, ...]]
     if single is None:
         rows = [("", "this image")]
@@ -37,7 +37,7 @@ def proof_table(report: BuildReport) -> str:
 def report_json(report: BuildReport) -> str:
     """Return the result of a build as one JSON document."""
     document = {
-        "reference": report.reference,
+        "references": report.references,
         "digest": report.image.manifest.digest,
         "config": report.image.config,
         "layers": report.image.layers,

@@ -38,7 +38,7 @@ def write_receipt(
     root: str,
     key: str,
     *,
-    index: bytes,
+    index: Sequence[bytes],
     paths: Iterable[str],
     output: str,
     started_ns: int,
@@ -54,7 +54,7 @@ def write_receipt(
         inside_store = path.startswith(f"{root}/")
         if not inside_store and any(time + _TICK_NS > started_ns for time in times):
             return
-    text = receipt_text(key, index.decode(), states, output)
+    text = receipt_text(key, [part.decode() for part in index], states, output)
     if text is None:
         return
     from laststage.store import atomic

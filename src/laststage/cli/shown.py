@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Protocol, Self, TextIO
 
@@ -15,6 +16,9 @@ class Display(Protocol):
 
     def show(self, event: Event) -> None:
         """Show *event*."""
+
+    def paused(self) -> AbstractContextManager[None]:
+        """Leave the terminal to somebody else while inside."""
 
     def __enter__(self) -> Self: ...
 

@@ -16,11 +16,12 @@ from laststage.errors import UsageError
 EVERYTHING = ("ca-certificates", "media-types", "netbase", "tzdata")
 _SKIPPED = {"vendor", "testdata", "node_modules"}
 _MODULE = re.compile(r"^\s*module\s+\"?([^\s\"]+)", re.MULTILINE)
-_GO = re.compile(r"^\s*go\s+(\d+\.\d+)", re.MULTILINE)
+_GO = re.compile(r"^\s*go\s+(\d+\.\d+(?:\.\d+)?)", re.MULTILINE)
 _REQUIRE = re.compile(r"^\s*require\s*(\(\s*(?://.*\n\s*)*\)|\S)", re.MULTILINE)
+_LOCAL = re.compile(r"=>\s*\"?\.{0,2}/")
 _PACKAGE = re.compile(r"^package\s+(\w+)", re.MULTILINE)
 _MAIN = re.compile(r"^func\s+main\s*\(\s*\)", re.MULTILINE)
-_IGNORED = re.compile(r"^//go:build\s+ignore\b", re.MULTILINE)
+_IGNORED = re.compile(r"^//(?:go:build|\s*\+build)\s+ignore\b", re.MULTILINE)
 _IMPORT = re.compile(
     r"^import\s+(?:[\w.]+\s+)?\"([^\"]+)\"|^import\s*\(([^)]*)\)|^(?:func|var|type|const)\s",
     re.MULTILINE,
@@ -63,6 +64,7 @@ def detect_go(folder: str, *, package: str = "") -> GoProfile:
         version=version[1] if version else "",
         package=f"./{chosen}" if chosen else ".",
         has_dependencies=requires is not None and ")" not in requires[1],
+        has_local_modules=_LOCAL.search(text) is not None,
         vendored=os.path.isfile(f"{folder}/vendor/modules.txt"),
         needs=needs,
         evidence=tuple(evidence),
@@ -73,7 +75,8 @@ def _choose(folder: str, files: list[_File], wanted: str) -> tuple[str, _File]:
     """Return the folder of the main package, "" for the module's own, and its file with main()."""
     mains = {os.path.dirname(file.path): file for file in reversed(files) if file.main_line}
     if wanted:
-        chosen = os.path.normpath(wanted).removeprefix("./").replace(".", "", wanted == ".")
+        chosen = os.path.normpath(wanted)
+        chosen = "" if chosen == "." else chosen
         if chosen not in mains:
             have = ", ".join(f"./{name}" if name else "." for name in sorted(mains)) or "none"
             raise UsageError(f"no main package in {wanted!r}", hint=f"main packages: {have}")

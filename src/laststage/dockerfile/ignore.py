@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 _WILD = re.compile(r"[*?\[\\]")
+_EVERYTHING = ("*", "**", "**/*")
 
 
 class IgnoreFile:
@@ -53,6 +54,16 @@ class IgnoreFile:
 
     def __bool__(self) -> bool:
         return bool(self._rules)
+
+    @property
+    def has_exceptions(self) -> bool:
+        """Whether some rule takes a path back in."""
+        return bool(self._exceptions)
+
+    @property
+    def ignores_everything(self) -> bool:
+        """Whether a rule is about every path; exceptions are not looked at."""
+        return any(rule.pattern in _EVERYTHING for rule in self._rules if not rule.is_exception)
 
     def ignores(self, path: str) -> bool:
         """Whether *path* does not exist for the build."""

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from laststage.engine.mounts import name_resolution
 from laststage.engine.owners import identity
-from laststage.engine.running import name_resolution, read_inside
+from laststage.engine.running import copy_root, read_inside
 from laststage.errors import UsageError
 from laststage.graph.config import DEFAULT_PATH, environment_of
 from laststage.oci.documents import RunConfig
@@ -60,8 +61,7 @@ def run_container(
     with layers.snapshots.staging() as folder:
         for name in ("work", "merged"):
             os.mkdir(f"{folder}/{name}")
-        status = os.stat(lowers[-1]) if lowers else os.stat(f"{folder}/fs")
-        os.chmod(f"{folder}/fs", status.st_mode & 0o7777)
+        copy_root(lowers, f"{folder}/fs")
         with overlay(lowers, f"{folder}/fs", f"{folder}/work", f"{folder}/merged") as merged:
             wanted = config.user if request.user is None else request.user
             who = identity(wanted, lambda path: read_inside(merged, path))

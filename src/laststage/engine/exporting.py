@@ -12,7 +12,7 @@ from laststage.graph.lowering import Lowered
 from laststage.graph.operations import NodeId
 from laststage.model.digest import Digest
 from laststage.model.platform import Platform
-from laststage.oci.documents import Descriptor, History, ImageConfig, RootFs, encode
+from laststage.oci.documents import Descriptor, History, ImageConfig, RootFs, RunConfig, encode
 from laststage.oci.layers import LayerBlob
 from laststage.oci.layerstore import Layers
 from laststage.oci.layout import Layout
@@ -26,6 +26,11 @@ class Image(Struct, frozen=True):
     config: ImageConfig
     layers: tuple[LayerBlob, ...]
 
+    @property
+    def identifier(self) -> str:
+        """What Docker calls the image's ID: its config's digest."""
+        return str(Digest.of(encode(self.config)))
+
 
 def export_image(
     lowered: Lowered,
@@ -36,6 +41,7 @@ def export_image(
     platform: Platform,
     epoch: int | None,
     now: int,
+    labels: dict[str, str],
     annotations: dict[str, str],
 ) -> Image:
     """Store the image of a build whose target has the layers *identifiers*, the lowest first.
@@ -52,7 +58,7 @@ def export_image(
         os=platform.os,
         variant=platform.variant,
         author=lowered.author,
-        config=lowered.config,
+        config=_labelled(lowered.config, labels),
         rootfs=RootFs("layers", tuple(blob.diff_id for blob in blobs)),
         history=history,
     )
@@ -61,6 +67,12 @@ def export_image(
     descriptors = tuple(blob.descriptor for blob in blobs)
     manifest = Layout(layers.store).put(config, descriptors, annotations)
     return Image(manifest, config, blobs)
+
+
+def _labelled(config: RunConfig, labels: dict[str, str]) -> RunConfig:
+    if not labels:
+        return config
+    return msgspec.structs.replace(config, labels={**(config.labels or {}), **labels})
 
 
 def timestamp(seconds: int) -> str:

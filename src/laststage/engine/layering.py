@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Sequence
 
 from laststage.engine.context import Context
-from laststage.engine.copying import copied_pieces
+from laststage.engine.copying import Fetched, copied_pieces
 from laststage.engine.mounting import mounted_folder
 from laststage.engine.owners import identity
 from laststage.engine.view import LayersView
@@ -31,12 +31,14 @@ def copy_step(
     layers: Layers,
     epoch: int | None,
     as_blob: bool,
+    fetched: Sequence[Fetched] = (),
 ) -> None:
     """Make the layer of COPY over the layers *below*, from *source* or else from *context*."""
     view = LayersView(layers, below)
     with contextlib.ExitStack() as stack:
+        scratch = f"{stack.enter_context(layers.snapshots.staging())}/fs"
         folder = context if source is None else stack.enter_context(mounted_folder(layers, source))
-        pieces = copied_pieces(operation, folder, view)
+        pieces = copied_pieces(operation, folder, view, scratch, fetched)
         _keep(pieces, identifier, layers=layers, epoch=epoch, as_blob=as_blob)
 
 

@@ -9,43 +9,68 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-
-from msgspec import Struct
+from typing import TYPE_CHECKING, NamedTuple
 
 from laststage.engine.context import Context
 from laststage.engine.results import Result, Results
-from laststage.engine.state import StepState, chain_layers, mounted_nodes, needed_nodes
+from laststage.engine.state import (
+    StepState,
+    chain_layers,
+    mounted_nodes,
+    needed_nodes,
+    reads_stages,
+)
 from laststage.errors import LaststageError
 from laststage.events import Sink, StepFailed, StepFinished, StepOutput, StepStarted
 from laststage.graph.keys import node_key
-from laststage.graph.operations import BaseOp, CopyOp, Graph, Node, NodeId, RunOp, WorkdirOp
+from laststage.graph.operations import (
+    BaseOp,
+    BindMount,
+    CopyOp,
+    Graph,
+    Node,
+    NodeId,
+    RunOp,
+    WorkdirOp,
+)
 from laststage.oci.layerstore import Layers
 from laststage.sandbox.runtime import Runner
 
+if TYPE_CHECKING:
+    from laststage.engine.copying import Fetched
+    from laststage.engine.mounts import Outside
 
-class Tools(Struct, frozen=True):
+
+class Tools(NamedTuple):
     """What executing a step needs. *runner* is called when the first step has to run."""
 
     layers: Layers
-    context: Context
+    contexts: dict[str, Context]
     runner: Callable[[], Runner]
     make_base: Callable[[str, Callable[[str], None]], None]
     sink: Sink
-    ca_bundle: str | None
+    fetch: Callable[[str, str], Fetched]
+    outside: Outside
     epoch: int | None
-    proxies: dict[str, str]
 
 
 class Solver:
     """Solves one graph. *steps* counts how many steps were executed."""
 
-    def __init__(self, graph: Graph, tools: Tools, *, use_cache: bool = True) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        tools: Tools,
+        *,
+        use_cache: Callable[[Node], bool] = lambda _: True,
+    ) -> None:
         self._graph = graph
         self._tools = tools
         self._results = Results(tools.layers)
         self._use_cache = use_cache
         self._states = [StepState() for _ in graph.nodes]
         self._mounted = mounted_nodes(graph)
+        self._fetched: dict[NodeId, list[Fetched]] = {}
         self._lock = threading.Lock()
         self.executed = 0
 
@@ -98,28 +123,31 @@ class Solver:
         inputs = [self._states[i].key for i in node.inputs]
         if not all(inputs):
             return
-        if isinstance(node.operation, CopyOp):
-            if node.operation.origin == "stage":
-                state.definition = node_key(node.operation, inputs)
-            else:
-                state.key = self._copy_key(node, inputs)
+        if reads_stages(node):
+            state.definition = node_key(node.operation, inputs)
+        elif isinstance(node.operation, CopyOp):
+            state.key = self._copy_key(position, node, inputs)
         else:
             state.key = node_key(node.operation, inputs)
-        if self._use_cache:
+        if self._use_cache(node):
             state.result = self._results.get(state.key or state.definition)
             if state.result is not None:
                 state.key = state.result.key
 
-    def _copy_key(self, node: Node, inputs: list[str]) -> str:
+    def _copy_key(self, position: NodeId, node: Node, inputs: list[str]) -> str:
+        """Return the key of a COPY from the context or of remote files, which this fetches."""
         from laststage.engine.copying import content_digest
 
-        assert isinstance(node.operation, CopyOp)
-        context = self._tools.context
+        operation = node.operation
+        assert isinstance(operation, CopyOp)
+        context = self._tools.contexts[operation.context]
         try:
-            digest = content_digest(node.operation, context, context.digest)
+            fetched = [self._tools.fetch(file.url, file.checksum) for file in operation.remote]
+            self._fetched[position] = fetched
+            digest = content_digest(operation, context, context.digest, fetched)
         except LaststageError as error:
             raise _located(error, node) from None
-        return node_key(node.operation, (inputs[0], digest))
+        return node_key(operation, (inputs[0], digest))
 
     def _execute(self, needed: set[NodeId]) -> None:
         from laststage.engine.scheduling import Schedule
@@ -167,7 +195,7 @@ class Solver:
                 self.executed += bool(missing)
             return not missing
         inputs = [self._states[i].key for i in node.inputs]
-        known = self._key_now(node, state, inputs)
+        known = self._key_now(position, node, state, inputs)
         if known is not None:
             state.result = known
             return True
@@ -178,51 +206,67 @@ class Solver:
         self._results.put(state.result, *filter(None, (state.definition,)))
         return False
 
-    def _key_now(self, node: Node, state: StepState, inputs: list[str]) -> Result | None:
+    def _key_now(
+        self, position: NodeId, node: Node, state: StepState, inputs: list[str]
+    ) -> Result | None:
         """Complete the key of a step whose inputs are done; return its result if that is known."""
-        operation = node.operation
-        if isinstance(operation, CopyOp) and operation.origin == "stage":
-            from laststage.engine.copying import content_digest
-            from laststage.engine.mounting import mounted_folder
-
-            state.definition = node_key(operation, inputs)
-            with mounted_folder(self._tools.layers, self.layers_of(node.inputs[1])) as folder:
-                digest = content_digest(operation, folder, None)
-            state.key = node_key(operation, (inputs[0], digest))
-        elif isinstance(operation, CopyOp):
-            state.key = state.key or self._copy_key(node, inputs)
+        if reads_stages(node):
+            state.definition = node_key(node.operation, inputs)
+            state.key = node_key(node.operation, (inputs[0], *self._stage_contents(node)))
+        elif isinstance(node.operation, CopyOp):
+            state.key = state.key or self._copy_key(position, node, inputs)
         else:
-            state.key = node_key(operation, inputs)
-        known = self._results.get(state.key) if self._use_cache else None
+            state.key = node_key(node.operation, inputs)
+        known = self._results.get(state.key) if self._use_cache(node) else None
         if known is not None and state.definition:
             self._results.put(known, state.definition)
         return known
+
+    def _stage_contents(self, node: Node) -> list[str]:
+        """Return the digests of what a step reads of other stages."""
+        from laststage.engine.copying import content_digest
+        from laststage.engine.mounting import mounted_folder
+
+        operation, digests = node.operation, []
+        reads: list[tuple[NodeId, CopyOp]] = []
+        if isinstance(operation, CopyOp):
+            reads = [(node.inputs[1], operation)]
+        elif isinstance(operation, RunOp):
+            reads = [
+                (node.inputs[mount.input], _whole(mount.source))
+                for mount in operation.mounts
+                if isinstance(mount, BindMount)
+            ]
+        for source, what in reads:
+            with mounted_folder(self._tools.layers, self.layers_of(source)) as folder:
+                digests.append(content_digest(what, folder, None))
+        return digests
 
     def _make(self, position: NodeId, node: Node, key: str, output: Callable[[str], None]) -> str:
         """Make the layer of a step and return its identifier, "" if there is nothing in it."""
         from laststage.engine import layering, running
 
-        below = self.layers_of(node.inputs[0])
+        below, *sources = [self.layers_of(i) for i in node.inputs]
         as_blob = position not in self._mounted
         tools = self._tools
         match node.operation:
             case RunOp():
                 running.run_step(
-                    node.operation,
-                    below,
-                    key,
+                    node.operation, below, sources, key,
                     layers=tools.layers,
                     runner=tools.runner(),
-                    ca_bundle=tools.ca_bundle,
-                    proxies=tools.proxies,
+                    outside=tools.outside,
                     output=output,
-                )
+                )  # fmt: skip
                 return key
             case CopyOp():
-                source = self.layers_of(node.inputs[1]) if len(node.inputs) > 1 else None
                 layering.copy_step(
-                    node.operation, below, source, tools.context, key,
-                    layers=tools.layers, epoch=tools.epoch, as_blob=as_blob,
+                    node.operation, below, sources[0] if sources else None,
+                    tools.contexts[node.operation.context], key,
+                    layers=tools.layers,
+                    epoch=tools.epoch,
+                    as_blob=as_blob,
+                    fetched=self._fetched.get(position, ()),
                 )  # fmt: skip
                 return key
             case WorkdirOp():
@@ -241,6 +285,12 @@ class Solver:
     def _emit(self, event: StepStarted | StepOutput | StepFinished | StepFailed) -> None:
         with self._lock:
             self._tools.sink(event)
+
+
+def _whole(path: str) -> CopyOp:
+    """Return the copy that would take all of *path*: what a mount of it depends on."""
+    source = path.strip("/") or "."
+    return CopyOp(origin="stage", sources=(source,), destination="/", parents=True)
 
 
 def _located(error: LaststageError, node: Node) -> LaststageError:

@@ -7,7 +7,7 @@ import re
 import stat
 from collections.abc import Callable, Iterator
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from laststage.dockerfile.ignore import IgnoreFile
 from laststage.errors import BuildError
@@ -19,11 +19,15 @@ _MAX_LINKS = 40
 
 
 class Found(Struct, frozen=True):
-    """A source that a word of COPY named: *name* is its last part, *entry* itself without links."""
+    """A source that a word of COPY named: *name* is its last part, *entry* itself without links.
+
+    *pivot* counts the parts of the path that ``--parents`` leaves away: those before ``/./``.
+    """
 
     name: str
     path: str
     entry: Entry
+    pivot: int = 0
 
 
 class Folder:
@@ -33,20 +37,32 @@ class Folder:
         self.root = root
         self._ignore = ignore or IgnoreFile()
 
-    def find(self, word: str) -> list[Found]:
-        """Return what the word of a COPY names, in order of path. Raise BuildError for nothing."""
-        pattern = "/".join(_cleaned(word))
+    def find(self, word: str, *, parents: bool = False) -> list[Found]:
+        """Return what the word of a COPY names, in order of path. Raise BuildError for nothing.
+
+        With *parents*, ``**`` matches any number of directories, and ``/./`` marks where the part
+        of the path begins that is kept.
+        """
+        before, dot, after = f"/{word}".partition("/./") if parents else (word, "", "")
+        pivot = len(_cleaned(before)) if dot else 0
+        pattern = "/".join((*_cleaned(before), *_cleaned(after)))
         if not pattern:
             return [self._found("")]
         if not _WILDCARDS.search(pattern):
             found = self._find_one(pattern)
             if found is None:
                 raise BuildError(f"{word}: not found", hint=self._near(pattern))
-            return [found]
-        matches = [self._found(path) for path in self._glob(pattern.split("/"), "")]
+            return [structs.replace(found, pivot=pivot)]
+        paths = dict.fromkeys(self._glob(pattern.split("/"), "", deep=parents))
+        matches = [structs.replace(self._found(path), pivot=pivot) for path in paths]
         if not matches:
             raise BuildError(f"{word}: matches nothing", hint=self._near(pattern))
         return matches
+
+    def entry(self, path: str) -> Entry:
+        """Return what is at *path*, with its own content even where it shares it."""
+        full = self.full(path)
+        return entry_of(full, path, os.lstat(full))
 
     def below(self, path: str) -> Iterator[tuple[str, Entry, os.stat_result]]:
         """Yield all below directory *path*: path relative to it, entry, stat; itself first, as "".
@@ -123,8 +139,16 @@ class Folder:
                 done.append(part)
         return "/".join(done)
 
-    def _glob(self, patterns: list[str], folder: str) -> Iterator[str]:
-        """Yield the paths that match Go's filepath.Match part by part."""
+    def _glob(self, patterns: list[str], folder: str, *, deep: bool) -> Iterator[str]:
+        """Yield the paths that match Go's filepath.Match part by part; ``**`` if *deep*."""
+        if deep and patterns[0] == "**":
+            if len(patterns) > 1:
+                yield from self._glob(patterns[1:], folder, deep=deep)
+            for path in self._folders(folder):
+                yield from self._glob(patterns, path, deep=deep)
+            if len(patterns) == 1:
+                yield from self._glob(["*"], folder, deep=deep)
+            return
         matcher = _part_matcher(patterns[0])
         try:
             names = sorted(os.listdir(self.full(folder)))
@@ -139,7 +163,14 @@ class Folder:
             if len(patterns) == 1:
                 yield path
             elif os.path.isdir(self.full(path)):
-                yield from self._glob(patterns[1:], path)
+                yield from self._glob(patterns[1:], path, deep=deep)
+
+    def _folders(self, folder: str) -> Iterator[str]:
+        for name in sorted(os.listdir(self.full(folder))):
+            path = f"{folder}/{name}" if folder else name
+            full = self.full(path)
+            if os.path.isdir(full) and not os.path.islink(full) and self._ignore.may_descend(path):
+                yield path
 
     def _near(self, path: str) -> str:
         if self._ignore.ignores(path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from laststage.engine.results import Result
-from laststage.graph.operations import BaseOp, CopyOp, Graph, NodeId, RunOp
+from laststage.graph.operations import BaseOp, CopyOp, Graph, Node, NodeId, RunOp
 
 
 class StepState(Struct):
@@ -32,14 +32,18 @@ def chain_layers(graph: Graph, states: list[StepState], node: NodeId) -> list[st
     return found
 
 
+def reads_stages(node: Node) -> bool:
+    """Whether a step reads files of other stages, so that its key needs their content."""
+    return isinstance(node.operation, CopyOp | RunOp) and len(node.inputs) > 1
+
+
 def mounted_nodes(graph: Graph) -> set[NodeId]:
     """Return the nodes whose files some step has to see unpacked: those that RUN or COPY read."""
     found: set[NodeId] = set()
     for node in graph.nodes:
-        if isinstance(node.operation, RunOp):
-            found.update(graph.chain(node.inputs[0]))
-        elif isinstance(node.operation, CopyOp) and len(node.inputs) > 1:
-            found.update(graph.chain(node.inputs[1]))
+        first = 0 if isinstance(node.operation, RunOp) else 1
+        for position in node.inputs[first:]:
+            found.update(graph.chain(position))
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import assert_never
+from typing import Literal, assert_never
 
 import msgspec
 from msgspec import Struct
@@ -31,12 +31,12 @@ from laststage.dockerfile.instructions import (
     Volume,
     Workdir,
 )
-from laststage.dockerfile.parser import Dockerfile, Stage
+from laststage.dockerfile.parser import Dockerfile, Stage, parse_trigger
 from laststage.dockerfile.scope import Globals, Scope, platform_args
 from laststage.dockerfile.stages import base_stage, source_stage, target_stage
 from laststage.errors import LaststageError
 from laststage.graph import config as configs
-from laststage.graph.mounts import lower_mounts
+from laststage.graph.mounts import MountLowering
 from laststage.graph.operations import (
     BaseOp,
     CopyOp,
@@ -46,9 +46,11 @@ from laststage.graph.operations import (
     Node,
     NodeId,
     Operation,
+    RemoteFile,
     RunOp,
     WorkdirOp,
 )
+from laststage.model.digest import Digest
 from laststage.model.platform import Platform
 from laststage.model.span import Span
 from laststage.oci.documents import History, RunConfig
@@ -62,6 +64,15 @@ class BaseImage(Struct, frozen=True):
     history: tuple[History, ...] = ()
     author: str = ""
 
+
+class FolderImage(Struct, frozen=True):
+    """A folder that stands where an image could: the files of the context called *context*."""
+
+    context: str
+
+
+# (name, platform) -> what a named context puts in its place, None if there is none of that name
+Named = Callable[[str, Platform], BaseImage | FolderImage | None]
 
 # (reference as written, platform, what to omit) -> the image
 Resolve = Callable[[str, Platform, tuple[str, ...]], BaseImage]
@@ -93,20 +104,23 @@ class Lowered(Struct, frozen=True, kw_only=True):
 def lower(
     dockerfile: Dockerfile,
     resolve: Resolve,
+    named: Named = lambda _name, _platform: None,
     *,
+    build_platform: Platform,
     platform: Platform,
     target: str = "",
     build_args: Mapping[str, str] | None = None,
 ) -> Lowered:
     """Return the graph that builds stage *target*, the last one by default.
 
-    *resolve* is called once for each base image that the target reaches. Raise DockerfileError
-    with the place for whatever cannot be built as written.
+    *resolve* is called for each base image that the target reaches, *named* before that and before
+    a name is taken for a stage's. Raise DockerfileError with the place for whatever cannot be built
+    as written.
     """
     stage = target_stage(dockerfile, target)
-    platforms = platform_args(build=platform, target=platform, stage=target)
+    platforms = platform_args(build=build_platform, target=platform, stage=target)
     outside = Globals(dockerfile, build_args or {}, platforms)
-    lowering = _Lowering(dockerfile, outside, resolve, platform)
+    lowering = _Lowering(dockerfile, outside, resolve, named, platform)
     state = lowering.stage(stage)
     return Lowered(
         graph=Graph(tuple(lowering.nodes), state.node),
@@ -146,12 +160,18 @@ class _State:
 
 class _Lowering:
     def __init__(
-        self, dockerfile: Dockerfile, outside: Globals, resolve: Resolve, platform: Platform
+        self,
+        dockerfile: Dockerfile,
+        outside: Globals,
+        resolve: Resolve,
+        named: Named,
+        platform: Platform,
     ) -> None:
         self.nodes: list[Node] = []
         self._file = dockerfile
         self._outside = outside
         self._resolve = resolve
+        self._named = named
         self._platform = platform
         self._stages: dict[int, _State] = {}
 
@@ -160,11 +180,19 @@ class _Lowering:
         if stage.index not in self._stages:
             with self._placed(stage.base.span):
                 state = self._begin(stage)
+                self._apply_triggers(stage, state)
             for instruction in stage.instructions:
                 with self._placed(instruction.span):
                     self._apply(stage, state, instruction)
             self._stages[stage.index] = state
         return self._stages[stage.index]
+
+    def _apply_triggers(self, stage: Stage, state: _State) -> None:
+        """Do what the base's ONBUILD asked for, once: what is built here does not pass it on."""
+        triggers, name = state.config.on_build or (), f"ONBUILD of {state.base}"
+        state.config = msgspec.structs.replace(state.config, on_build=None)
+        for expression in triggers:
+            self._apply(stage, state, parse_trigger(expression, name))
 
     def _placed(self, span: Span) -> _Placed:
         return _Placed(self._file, span)
@@ -174,17 +202,28 @@ class _Lowering:
         name = self._outside.expand(line.image)
         if not name:
             raise WordError(f"the base name ({line.image}) is empty", near=line.image)
-        parent = base_stage(self._file, stage.index, name)
-        if parent is not None:
-            return self.stage(parent).child()
         platform = self._platform
         if line.platform:
             platform = Platform.parse(self._outside.expand(line.platform))
-        image = BaseImage((), RunConfig())
-        if name.lower() != "scratch":
+        replaced = self._named(name, platform)
+        if isinstance(replaced, FolderImage):
+            node = self._folder(replaced, stage, line)
+            return _State(BaseImage((), RunConfig()), node, Scope(self._outside, {}), name)
+        parent = base_stage(self._file, stage.index, name) if replaced is None else None
+        if parent is not None:
+            return self.stage(parent).child()
+        image = replaced or BaseImage((), RunConfig())
+        if replaced is None and name.lower() != "scratch":
             image = self._resolve(name, platform, line.omit)
         node = self._add(BaseOp(image.layers), (), stage, line)
         return _State(image, node, Scope(self._outside, configs.environment_of(image.config)), name)
+
+    def _folder(self, folder: FolderImage, stage: Stage, line: StageInstruction | From) -> NodeId:
+        """Return the node that has all files of a named context."""
+        operation = CopyOp(
+            origin="context", context=folder.context, sources=(".",), destination="/"
+        )
+        return self._aside(operation, f"context {folder.context}", stage, line)
 
     def _add(
         self,
@@ -201,13 +240,10 @@ class _Lowering:
         match line:
             case Run():
                 made = self._run(stage, state, line)
-            case Copy():
+            case Copy() | Add():
                 made = self._copy(stage, state, line)
             case Workdir():
                 made = self._workdir(stage, state, line)
-            case Add() | Onbuild():
-                keyword = line.text.split(None, 1)[0].upper()
-                raise WordError(f"{keyword} is not supported yet", hint="use COPY where you can")
             case _:
                 _configure(state, line)
         created_by = _history_text(state, line) if isinstance(line, Run) else line.text
@@ -221,72 +257,166 @@ class _Lowering:
         return state.node
 
     def _run(self, stage: Stage, state: _State, line: Run) -> NodeId:
-        if line.network != "default" or line.security != "sandbox":
-            raise WordError("RUN --network and --security are not supported yet")
-        if isinstance(line.command, ExecForm):
+        if line.security != "sandbox":
+            raise WordError(
+                "RUN --security=insecure is refused: no step gets more rights than the sandbox has",
+                near="--security",
+            )
+        network = _network(state.scope.expand(line.network))
+        scripts: tuple[InlineFile, ...] = ()
+        if line.script and line.script.body.startswith("#!"):
+            # a file that the kernel starts by its first line, where BuildKit puts it too
+            scripts = (InlineFile(f"/dev/pipes/{line.script.name}", line.script.body),)
+            argv: tuple[str, ...] = (scripts[0].name,)
+        elif isinstance(line.command, ExecForm):
             argv = line.command.args
         else:
             argv = (*(state.config.shell or configs.DEFAULT_SHELL), line.shell_text)
-        if line.script and line.script.body.startswith("#!"):
-            raise WordError("a script with #! in RUN is not supported yet")
         env = {"PATH": configs.DEFAULT_PATH, **state.scope.environment}
         cwd = state.config.working_dir or "/"
+        mounts = MountLowering(
+            cwd,
+            state.scope.expand,
+            lambda name, source: self._mount_source(stage, line, name, source),
+            [state.node],
+        )
         operation = RunOp(
             argv=argv,
             env=tuple(env.items()),
             cwd=cwd,
             user=state.config.user,
-            mounts=lower_mounts(line.mounts, state.scope.expand, cwd),
+            mounts=mounts.lower(line.mounts),
+            network=network,
+            scripts=scripts,
         )
-        state.node = self._add(operation, (state.node,), stage, line)
+        state.node = self._add(operation, tuple(mounts.inputs), stage, line)
         return state.node
 
-    def _copy(self, stage: Stage, state: _State, line: Copy) -> NodeId:
-        if line.parents or line.exclude:
-            raise WordError("COPY --parents and --exclude are not supported yet")
+    def _mount_source(self, stage: Stage, line: Run, name: str, source: str) -> NodeId:
+        """Return the node whose files a bind mount shows; with no *name*, those of the context."""
+        if name:
+            replaced = self._named(name, self._platform)
+            if isinstance(replaced, FolderImage):
+                return self._folder(replaced, stage, line)
+            return self._source(stage, name, line, replaced, numbers=False)
+        # with its parents: a file and a folder are then both found at their own path
+        operation = CopyOp(
+            origin="context", sources=(source.strip("/") or ".",), destination="/", parents=True
+        )
+        return self._aside(operation, f"context {source}", stage, line)
+
+    def _aside(
+        self, operation: CopyOp, title: str, stage: Stage, line: StageInstruction | From
+    ) -> NodeId:
+        """Return the node of a copy onto nothing, which a step needs and no instruction asks for."""
+        self.nodes.append(Node(BaseOp(()), (), Meta(stage.title, f"({title})", line.span)))
+        below = len(self.nodes) - 1
+        self.nodes.append(Node(operation, (below,), Meta(stage.title, f"({title})", line.span)))
+        return len(self.nodes) - 1
+
+    def _copy(self, stage: Stage, state: _State, line: Copy | Add) -> NodeId:
         inputs = [state.node]
-        if line.from_:
-            inputs.append(self._source(stage, line.from_, line.span))
-            state.sources.append(inputs[-1])
-        destination = state.scope.expand(line.destination)
-        directory = destination.endswith(("/", "/.")) or destination == "."
+        context = ""
+        if isinstance(line, Copy) and line.from_:
+            replaced = self._named(line.from_, self._platform)
+            if isinstance(replaced, FolderImage):
+                context = replaced.context
+            else:
+                inputs.append(self._source(stage, line.from_, line, replaced))
+                state.sources.append(inputs[-1])
+        expand = state.scope.expand
+        destination = expand(line.destination)
+        parents = isinstance(line, Copy) and line.parents
+        directory = parents or destination.endswith(("/", "/.")) or destination == "."
         path = configs.joined_path(state.config.working_dir or "/", destination)
-        sources = tuple(state.scope.expand(word) for word in line.sources)
-        if len(sources) + len(line.heredocs) > 1 and not directory:
+        words = tuple(expand(word) for word in line.sources)
+        remote = tuple(word for word in words if isinstance(line, Add) and is_remote(word))
+        if len(words) + len(line.heredocs) > 1 and not directory:
             raise WordError(
-                "COPY of several sources needs a directory as its destination",
+                "several sources need a directory as their destination",
                 hint=f"end it with a slash: {line.destination}/",
                 near=line.destination,
             )
         operation = CopyOp(
-            origin="stage" if line.from_ else "context",
-            sources=sources,
+            origin="stage" if len(inputs) > 1 else "context",
+            context=context,
+            sources=tuple(word for word in words if word not in remote),
             destination=f"{path.rstrip('/')}/" if directory else path,
             inline=tuple(InlineFile(d.name, state.scope.body(d)) for d in line.heredocs),
-            chown=state.scope.expand(line.chown),
-            chmod=state.scope.expand(line.chmod),
+            remote=_remote_files(line, remote, expand) if isinstance(line, Add) else (),
+            chown=expand(line.chown),
+            chmod=expand(line.chmod),
+            parents=parents,
+            link=line.link,
+            exclude=line.exclude,
+            unpack=_unpack(line) if isinstance(line, Add) else "never",
         )
         state.node = self._add(operation, tuple(inputs), stage, line)
         return state.node
 
-    def _source(self, stage: Stage, name: str, span: Span) -> NodeId:
-        found = source_stage(self._file, stage.index, name, span)
+    def _source(
+        self,
+        stage: Stage,
+        name: str,
+        line: StageInstruction,
+        replaced: BaseImage | None,
+        *,
+        numbers: bool = True,
+    ) -> NodeId:
+        """Return the node whose files ``from=`` names: of a stage, or else of an image."""
+        found = None
+        if replaced is None:
+            found = source_stage(self._file, stage.index, name, line.span, numbers=numbers)
         if found is not None:
             return self.stage(found).node
         try:
-            image = self._resolve(name, self._platform, ())
+            image = replaced or self._resolve(name, self._platform, ())
         except LaststageError as error:
             titles = ", ".join(s.title for s in self._file.stages[: stage.index]) or "none"
             raise self._file.source.error(
-                f"COPY --from={name}: no stage before this one has that name, and no image either: "
+                f"from={name}: no stage before this one has that name, and no image either: "
                 f"{error.message}",
-                span,
+                line.span,
                 hint=f"stages before: {titles}",
                 near=name,
             ) from error
-        node = Node(BaseOp(image.layers), (), Meta(stage.title, f"FROM {name}", span))
-        self.nodes.append(node)
+        meta = Meta(stage.title, f"FROM {name}", line.span)
+        self.nodes.append(Node(BaseOp(image.layers), (), meta))
         return len(self.nodes) - 1
+
+
+def _network(word: str) -> Literal["default", "none", "host"]:
+    match word:
+        case "default" | "none" | "host":
+            return word
+        case _:
+            raise WordError(f"--network={word}: not one of default, none, host", near="--network")
+
+
+def is_remote(word: str) -> bool:
+    """Whether a source of ADD is fetched rather than found in the context."""
+    return word.startswith(("http://", "https://", "git://", "git@", "ssh://"))
+
+
+def _remote_files(
+    line: Add, words: tuple[str, ...], expand: Callable[[str], str]
+) -> tuple[RemoteFile, ...]:
+    checksum = expand(line.checksum)
+    if checksum and (len(words) != 1 or len(line.sources) != 1):
+        raise WordError("--checksum needs one remote source, and no other", near="--checksum")
+    if checksum:
+        Digest.parse(checksum)
+    for word in words:
+        path = word.partition("#")[0].partition("?")[0]
+        if not word.startswith("http") or path.endswith(".git") or line.keep_git_dir is not None:
+            raise WordError("ADD from a git repository is not supported yet", near=word)
+    return tuple(RemoteFile(word, checksum) for word in words)
+
+
+def _unpack(line: Add) -> Literal["never", "archives", "always"]:
+    if line.unpack is None:
+        return "archives"
+    return "always" if line.unpack else "never"
 
 
 class _Placed:
@@ -337,7 +467,10 @@ def _configure(state: _State, line: StageInstruction) -> None:
             config = configs.with_entrypoint(config, line, own_cmd=state.has_cmd)
         case Maintainer():
             state.author = line.author
-        case Run() | Copy() | Add() | Workdir() | Onbuild():
+        case Onbuild():
+            kept = (*(config.on_build or ()), line.expression)
+            config = msgspec.structs.replace(config, on_build=kept)
+        case Run() | Copy() | Add() | Workdir():
             raise AssertionError(f"{line.text} makes files")
         case _:
             assert_never(line)

@@ -36,19 +36,35 @@ class InlineFile(Struct, frozen=True):
     content: str
 
 
+class RemoteFile(Struct, frozen=True):
+    """A file behind a URL; *checksum* is a digest, or empty if any content will do."""
+
+    url: str
+    checksum: str = ""
+
+
 class CopyOp(Struct, frozen=True, tag="copy", kw_only=True):
     """Files from the context, or from the second input; *destination* is absolute.
 
     A destination that ends in a slash is a directory. *chown* and *chmod* are as written, empty for
-    root and for the mode that the source has.
+    root and for the mode that the source has. With *parents* a source keeps the directories that
+    lead to it, with *link* nothing below the destination is followed. *unpack* says what becomes of
+    local archives: nothing, what ADD does (unpack what is one), or that they must be unpacked.
+    *context* is the name of a further context, empty for the main one.
     """
 
     origin: Literal["context", "stage"]
-    sources: tuple[str, ...]
+    context: str = ""
+    sources: tuple[str, ...] = ()
     destination: str
     inline: tuple[InlineFile, ...] = ()
+    remote: tuple[RemoteFile, ...] = ()
     chown: str = ""
     chmod: str = ""
+    parents: bool = False
+    link: bool = False
+    exclude: tuple[str, ...] = ()
+    unpack: Literal["never", "archives", "always"] = "never"
 
 
 class CacheMount(Struct, frozen=True, tag="cache", kw_only=True):
@@ -70,14 +86,51 @@ class TmpfsMount(Struct, frozen=True, tag="tmpfs", kw_only=True):
     size: int = 0
 
 
+class BindMount(Struct, frozen=True, tag="bind", kw_only=True):
+    """The files at *source* of input number *input*; what is written to them is thrown away."""
+
+    target: str
+    input: int
+    source: str
+    read_only: bool = True
+
+
+class SecretMount(Struct, frozen=True, tag="secret", kw_only=True):
+    """A secret, as the file *target*, the variable *env*, or both; its value is in no key."""
+
+    id: str
+    target: str
+    env: str
+    required: bool
+    mode: int
+    uid: int
+    gid: int
+
+
+class SshMount(Struct, frozen=True, tag="ssh", kw_only=True):
+    """The socket of an agent that holds keys."""
+
+    id: str
+    target: str
+    required: bool
+    mode: int
+    uid: int
+    gid: int
+
+
+Mount = BindMount | CacheMount | TmpfsMount | SecretMount | SshMount
+
+
 class RunOp(Struct, frozen=True, tag="run", kw_only=True):
-    """A command in the files of the first input."""
+    """A command in the files of the first input; *scripts* are files that it is given to run."""
 
     argv: tuple[str, ...]
     env: tuple[tuple[str, str], ...]
     cwd: str
     user: str
-    mounts: tuple[CacheMount | TmpfsMount, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    network: Literal["default", "none", "host"] = "default"
+    scripts: tuple[InlineFile, ...] = ()
 
 
 Operation = BaseOp | WorkdirOp | CopyOp | RunOp

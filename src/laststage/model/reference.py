@@ -13,7 +13,8 @@ _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _DOMAIN = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?"
 _GRAMMAR = re.compile(
     rf"(?:(?P<domain>{_DOMAIN})/)?(?P<path>{_COMPONENT}(?:/{_COMPONENT})*)"
-    r"(?::(?P<tag>[\w][\w.-]{0,127}))?(?:@(?P<digest>[a-z0-9]+:[0-9a-f]+))?"
+    r"(?::(?P<tag>[\w][\w.-]{0,127}))?(?:@(?P<digest>[a-z0-9]+:[0-9a-f]+))?",
+    re.ASCII,
 )
 
 
@@ -37,6 +38,11 @@ class Reference(Struct, frozen=True, order=True):
         domain, path = match["domain"] or "", match["path"]
         if domain and not ("." in domain or ":" in domain or domain == "localhost"):
             domain, path = "", f"{domain}/{path}"
+            if path != path.lower():
+                raise UsageError(
+                    f"not an image name: {text!r}",
+                    hint=f"image names are lower case: {path.lower()}",
+                )
         if len(domain) + len(path) > 255:
             raise UsageError(f"not an image name: {text!r}", hint="a name has at most 255 letters")
         digest = Digest.parse(match["digest"]) if match["digest"] else None

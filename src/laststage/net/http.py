@@ -34,10 +34,14 @@ class MissingError(NetworkError):
 
 
 class Response(Protocol):
-    """The answer to a GET; *size* is the length of this body, None where the server tells none."""
+    """The answer to a GET; *size* is the length of this body, None where the server tells none.
+
+    *modified* is when the content last changed, as HTTP writes dates, empty where it is not told.
+    """
 
     status: int
     size: int | None
+    modified: str
 
     def read(self, amount: int) -> bytes:
         """Return up to *amount* bytes, nothing at the end of the body."""
@@ -186,6 +190,7 @@ class _Body:
         self.status = answer.status
         length = answer.headers.get("content-length", "")
         self.size = int(length) if length.isdecimal() else None
+        self.modified = answer.headers.get("last-modified", "")
         if answer.status == HTTPStatus.PARTIAL_CONTENT:
             start = answer.headers.get("content-range", "").removeprefix("bytes ").partition("-")[0]
             if start != str(offset):

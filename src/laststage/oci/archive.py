@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from msgspec import json
 
+from laststage.errors import IntegrityError
+from laststage.model.digest import Digest
 from laststage.model.reference import Reference
 from laststage.oci.documents import INDEX, Descriptor, Index, encode
 from laststage.oci.layers import LayerReader
@@ -15,7 +18,7 @@ from laststage.store.atomic import Staged, disk_errors
 from laststage.store.blobs import Blobs
 from laststage.store.root import Store
 from laststage.tree.entry import Entry
-from laststage.tree.tar import TarWriter
+from laststage.tree.tar import PIECE, Readable, TarWriter
 
 Format = Literal["docker", "oci"]
 
@@ -51,7 +54,10 @@ def _write_oci(store: Store, images: list[tuple[Reference, Descriptor]], tar: Ta
             written.add(descriptor.digest)
             digest = descriptor.parsed_digest
             entry = _file(f"blobs/{digest.algorithm}/{digest.hex}", descriptor.size)
-            tar.add_file(entry, blobs.path(digest))
+            with _open(blobs, descriptor) as file:
+                content = _Hashing(file)
+                tar.add_stream(entry, content, f"blob {digest}")
+                content.check(descriptor.digest, f"blob {digest}")
 
 
 def _write_docker(store: Store, images: list[tuple[Reference, Descriptor]], tar: TarWriter) -> None:
@@ -62,11 +68,16 @@ def _write_docker(store: Store, images: list[tuple[Reference, Descriptor]], tar:
     for reference, image in images:
         manifest = layout.manifest(image)
         config = layout.config(manifest)
-        names = [f"{diff_id.partition(':')[2]}/layer.tar" for diff_id in config.rootfs.diff_ids]
-        for name, descriptor in zip(names, manifest.layers, strict=True):
+        diff_ids = config.rootfs.diff_ids
+        if len(diff_ids) != len(manifest.layers):
+            raise IntegrityError(
+                f"{image.digest} has {len(manifest.layers)} layers, its config {len(diff_ids)}"
+            )
+        names = [f"{Digest.parse(diff_id).hex}/layer.tar" for diff_id in diff_ids]
+        for name, diff_id, descriptor in zip(names, diff_ids, manifest.layers, strict=True):
             if name not in written:
                 written.add(name)
-                _put_layer(tar, name, blobs, descriptor)
+                _put_layer(tar, name, diff_id, blobs, descriptor)
         config_name = f"{manifest.config.parsed_digest.hex}.json"
         if config_name not in written:
             written.add(config_name)
@@ -75,15 +86,51 @@ def _write_docker(store: Store, images: list[tuple[Reference, Descriptor]], tar:
     _put(tar, "manifest.json", json.encode(listing))
 
 
-def _put_layer(tar: TarWriter, name: str, blobs: Blobs, descriptor: Descriptor) -> None:
-    path = blobs.path(descriptor.parsed_digest)
+def _put_layer(
+    tar: TarWriter, name: str, diff_id: str, blobs: Blobs, descriptor: Descriptor
+) -> None:
+    called = f"layer {descriptor.digest}"
     size = 0
-    with open(path, "rb") as file:  # a tar's header comes first and says the size
-        reader = LayerReader(file, descriptor.digest)
-        while piece := reader.read(1 << 20):
+    with _open(blobs, descriptor) as file:  # a tar's header comes first and says the size
+        reader = LayerReader(file, called)
+        while piece := reader.read(PIECE):
             size += len(piece)
-    with open(path, "rb") as file:
-        tar.add_stream(_file(name, size), LayerReader(file, descriptor.digest))
+    with _open(blobs, descriptor) as file:
+        content = _Hashing(LayerReader(file, called))
+        tar.add_stream(_file(name, size), content, called)
+        content.check(diff_id, called)
+
+
+def _open(blobs: Blobs, descriptor: Descriptor) -> BinaryIO:
+    """Open a blob. Raise IntegrityError unless it is here and has the size that it should."""
+    digest = descriptor.parsed_digest
+    size = blobs.size(digest)
+    if size is None:
+        raise IntegrityError(f"blob {digest} is missing from the store")
+    if size != descriptor.size:
+        raise IntegrityError(
+            f"blob {digest} has {size} bytes, not {descriptor.size}",
+            where=blobs.path(digest),
+            hint="delete it, build again",
+        )
+    return open(blobs.path(digest), "rb")
+
+
+class _Hashing:
+    """Passes bytes on, and tells in the end whether they were the right ones."""
+
+    def __init__(self, source: Readable) -> None:
+        self._source = source
+        self._hash = hashlib.sha256()
+
+    def read(self, amount: int) -> bytes:
+        data = self._source.read(amount)
+        self._hash.update(data)
+        return data
+
+    def check(self, digest: str, name: str) -> None:
+        if f"sha256:{self._hash.hexdigest()}" != digest:
+            raise IntegrityError(f"{name} is damaged", hint="delete it, build again")
 
 
 def _put(tar: TarWriter, name: str, data: bytes) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -107,9 +106,7 @@ class LayerReader:
                 return False
             self._inflate = zlib.decompressobj(wbits=31)
         if not data:
-            if not self._inflate.eof and self._started():
-                raise IntegrityError(f"{self._name} ends too early")
-            return False
+            raise IntegrityError(f"{self._name} ends too early")
         try:
             piece = self._inflate.decompress(data, 1 << 20)
         except zlib.error as error:
@@ -120,9 +117,6 @@ class LayerReader:
                 raise IntegrityError(f"{self._name} unpacks to more than it says")
         self._ready += piece
         return True
-
-    def _started(self) -> bool:
-        return os.fstat(self._file.fileno()).st_size > 0
 
 
 @contextlib.contextmanager

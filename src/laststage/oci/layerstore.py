@@ -7,6 +7,7 @@ the files' own), and a layer can have a blob for each.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections import defaultdict
@@ -19,6 +20,7 @@ from msgspec import Struct
 from laststage.errors import IntegrityError
 from laststage.model.digest import Digest
 from laststage.store import atomic
+from laststage.store.atomic import disk_errors
 from laststage.store.blobs import Blobs
 from laststage.store.records import Records
 from laststage.store.root import Store
@@ -99,7 +101,7 @@ class Layers:
                 yield set_entry, content
 
         blob = write_layer(timed(), self.blobs, self.pool)
-        self._entries.put(identifier, tuple(seen))
+        self._keep_entries(identifier, seen)
         with self._record_lock:
             record = self._records.get(identifier)
             known = dict(record.blobs) if record else {}
@@ -148,7 +150,7 @@ class Layers:
 
         with open_layer(self.blobs, blob.descriptor, limit=blob.unpacked or None) as reader:
             found = tuple(entry for entry, _ in entries(reader, blob.digest))
-        self._entries.put(identifier, found)
+        self._keep_entries(identifier, found)
         return found
 
     def read_file(self, identifier: str, path: str) -> bytes | None:
@@ -177,12 +179,17 @@ class Layers:
             self._pool = ThreadPoolExecutor(os.cpu_count() or 1, "compress")
         return self._pool
 
+    def _keep_entries(self, identifier: str, found: Iterable[Entry]) -> None:
+        # JSON cannot hold a name that is no UTF-8; such a layer is read again when asked about
+        with contextlib.suppress(UnicodeEncodeError):
+            self._entries.put(identifier, tuple(found))
+
     def _unpack(self, identifier: str, blob: LayerBlob) -> None:
         from laststage.oci.layers import open_layer
         from laststage.tree.unpack import Unpacker, unpack
         from laststage.tree.untar import entries
 
-        with self.snapshots.staging() as folder:
+        with disk_errors("unpacking a layer"), self.snapshots.staging() as folder:
             unpacker = Unpacker(f"{folder}/fs", overlay=True, attribute=self._opaque())
             with open_layer(self.blobs, blob.descriptor, limit=blob.unpacked or None) as reader:
                 unpack(entries(reader, blob.digest), unpacker)

@@ -28,7 +28,7 @@ class Layout:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._blobs = Blobs(store)
+        self.blobs = Blobs(store)
 
     def tags(self) -> tuple[tuple[Reference, Descriptor], ...]:
         """Return every tag with the manifest that it names, in order of name."""
@@ -48,6 +48,23 @@ class Layout:
             elif name == reference:
                 return descriptor
         return None
+
+    def only(self, tag: str = "") -> Descriptor:
+        """Return the one image of a layout, or the one that is tagged *tag* in any of the usual ways.
+
+        Raise UsageError if there is none, or more than one to choose from.
+        """
+        found = [
+            descriptor
+            for descriptor in self._index().manifests
+            if not tag or _is_tagged(descriptor, tag)
+        ]
+        if len(found) != 1:
+            raise UsageError(
+                f"the layout has {len(found)} images" + (f" tagged {tag}" if tag else ""),
+                where=self._store.root,
+            )
+        return found[0]
 
     def resolve(self, name: str) -> Descriptor:
         """Return the manifest for a name, or for the digits that a digest begins with.
@@ -97,12 +114,12 @@ class Layout:
         """Return the manifest that *descriptor* points to."""
         if descriptor.media_type != MANIFEST:
             raise IntegrityError(f"{descriptor.digest} is a {descriptor.media_type}, not an image")
-        data = self._blobs.read(descriptor.parsed_digest)
+        data = self.blobs.read(descriptor.parsed_digest)
         return decode(data, Manifest, f"manifest {descriptor.digest}")
 
     def config(self, manifest: Manifest) -> ImageConfig:
         """Return an image's configuration."""
-        data = self._blobs.read(manifest.config.parsed_digest)
+        data = self.blobs.read(manifest.config.parsed_digest)
         return decode(data, ImageConfig, f"config {manifest.config.digest}")
 
     def put(
@@ -114,10 +131,10 @@ class Layout:
         """Store an image's config and manifest; return the manifest's descriptor."""
         data = encode(config)
         described = Descriptor(
-            "application/vnd.oci.image.config.v1+json", str(self._blobs.put(data)), len(data)
+            "application/vnd.oci.image.config.v1+json", str(self.blobs.put(data)), len(data)
         )
         manifest = encode(Manifest(2, MANIFEST, described, layers, annotations or None))
-        digest: Digest = self._blobs.put(manifest)
+        digest: Digest = self.blobs.put(manifest)
         platform = {"architecture": config.architecture, "os": config.os}
         if config.variant:
             platform["variant"] = config.variant
@@ -128,6 +145,11 @@ class Layout:
         if data is None:
             return Index(2, INDEX, ())
         return decode(data, Index, "the store's index.json")
+
+
+def _is_tagged(descriptor: Descriptor, tag: str) -> bool:
+    names = (descriptor.annotations or {}).get(REF_NAME, "")
+    return tag in (names, names.rpartition(":")[2]) or descriptor.digest == tag
 
 
 def _full_name(reference: Reference) -> str:

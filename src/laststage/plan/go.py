@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from laststage.detect.profile import GoProfile
 
-# What trixie has. A module that asks for a later Go gets it through the Go toolchain mechanism,
-# whose downloads Go itself verifies.
+# What trixie has, in whatever patch release. A module that asks for a later Go gets it through the
+# Go toolchain mechanism, whose downloads Go itself verifies; where none is needed, none is loaded.
 BUILDER_VERSION = (1, 24)
+# What stands at the root of a base already, and is no place for a program of that name.
+_FOLDERS = frozenset(
+    ("bin", "boot", "dev", "etc", "home", "lib", "lib64", "media", "mnt", "opt", "proc", "root",
+     "run", "sbin", "srv", "sys", "tmp", "usr", "var")
+)  # fmt: skip
 OPTIONAL = ("ca-certificates", "media-types", "netbase", "tzdata")
 
 
@@ -27,7 +32,7 @@ def go_dockerfile(profile: GoProfile) -> str:
     ]
     if _later(profile.version):
         lines.append("ENV GOTOOLCHAIN=auto")
-    if profile.has_dependencies and not profile.vendored:
+    if profile.has_dependencies and not profile.vendored and not profile.has_local_modules:
         lines += [
             "# The modules change less often than the sources: fetched first, kept in the cache.",
             "COPY go.mod go.sum ./",
@@ -45,14 +50,22 @@ def go_dockerfile(profile: GoProfile) -> str:
         ]
     lines += [
         "FROM gcr.io/distroless/static-debian13:nonroot",
-        f"COPY --from=build /out/{profile.name} /{profile.name}",
-        f'ENTRYPOINT ["/{profile.name}"]',
+        f"COPY --from=build /out/{profile.name} {program_path(profile)}",
+        f'ENTRYPOINT ["{program_path(profile)}"]',
     ]
     return "\n".join(lines) + "\n"
 
 
+def program_path(profile: GoProfile) -> str:
+    """Return where the program stands in the last stage."""
+    return f"/usr/local/bin/{profile.name}" if profile.name in _FOLDERS else f"/{profile.name}"
+
+
 def _later(version: str) -> bool:
-    return bool(version) and tuple(map(int, version.split("."))) > BUILDER_VERSION
+    if not version:
+        return False
+    major, minor, patch, *_ = (*map(int, version.split(".")), 0)
+    return (major, minor, patch) > (*BUILDER_VERSION, 0)
 
 
 def _run(mounts: list[str], command: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from laststage.detect.profile import AppProfile
-from laststage.plan.go import go_dockerfile
+from laststage.plan.go import go_dockerfile, program_path
 
 # What no build needs and no image may hold: version control, editors, secrets, other images' files.
 _IGNORED = (
@@ -51,7 +51,7 @@ def make_plan(profile: AppProfile) -> Plan:
     return Plan(
         dockerfile=go_dockerfile(profile),
         dockerignore=_ignore_text(profile),
-        program=f"/{profile.name}",
+        program=program_path(profile),
         needs=profile.needs,
     )
 
@@ -61,6 +61,10 @@ def _ignore_text(profile: AppProfile) -> str:
         "# What stays out of the build: neither secrets nor clutter can end in a layer.",
         *_IGNORED,
     ]
+    if profile.package == ".":
+        # the program as `go build` leaves it here, but not a folder of packages with its name
+        lines += [f"/{profile.name}", f"!/{profile.name}/**"]
+    elif not f"{profile.package}/".startswith("./bin/"):
+        lines.append("/bin")
     lines += ["**/*_test.go", "**/testdata"]
-    lines.append(f"/{profile.name}" if profile.package == "." else "/bin")
     return "\n".join(lines) + "\n"

@@ -62,3 +62,14 @@ def _empty(work: str) -> str:
     path = f"{work}.empty"
     os.makedirs(path, exist_ok=True)
     return path
+
+
+def mount_memory(path: str) -> None:
+    """Make *path* a folder in memory that only this process and its children see.
+
+    Needs a mount namespace of one's own (`namespace.enter`). Doing it again does nothing.
+    """
+    os.makedirs(path, 0o700, exist_ok=True)
+    if not os.path.ismount(path):
+        flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
+        syscalls.mount("tmpfs", path, "tmpfs", flags, "mode=0700,size=64m")

@@ -96,13 +96,17 @@ class OciRuntime:
 
     def _foreground(self, line: list[str], identifier: str) -> int:
         process = subprocess.Popen(line)
-        # the command decides what Ctrl-C means; the runtime passes signals on
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # the command decides what an end means: the runtime passes every signal on to it. Ctrl-C
+        # the terminal gives to both of us; what is sent to this process alone is handed over.
+        before = {signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN)}
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            before[number] = signal.signal(number, lambda got, _: process.send_signal(got))
         try:
             with self._ended(process, identifier):
                 return process.wait()
         finally:
-            signal.signal(signal.SIGINT, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     @contextlib.contextmanager
     def _ended(self, process: subprocess.Popen[bytes], identifier: str) -> Iterator[None]:

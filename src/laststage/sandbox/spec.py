@@ -5,6 +5,8 @@ Follows the OCI runtime specification 1.0.2; capabilities and masked paths are D
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec import Struct
 
 _CAPABILITIES = (
@@ -47,8 +49,19 @@ class Mount(Struct, frozen=True):
     options: tuple[str, ...] = ()
 
 
+class Limit(Struct, frozen=True):
+    """A resource limit by the name that setrlimit(2) has for it, without ``RLIMIT_``."""
+
+    name: str
+    soft: int
+    hard: int
+
+
 class SandboxSpec(Struct, frozen=True, kw_only=True):
-    """One command in a root file system. *root* is a folder, *groups* the supplementary ids."""
+    """One command in a root file system. *root* is a folder, *groups* the supplementary ids.
+
+    The network is the host's, or none but the loopback. *shm_size* is in bytes.
+    """
 
     root: str
     argv: tuple[str, ...]
@@ -61,11 +74,21 @@ class SandboxSpec(Struct, frozen=True, kw_only=True):
     hostname: str = "laststage"
     read_only: bool = False
     terminal: bool = False
+    network: Literal["host", "none"] = "host"
+    shm_size: int = 64 << 20
+    limits: tuple[Limit, ...] = ()
 
 
 def runtime_config(spec: SandboxSpec, *, in_user_namespace: bool) -> dict[str, object]:
-    """Return the runtime's configuration for *spec*, in the host's network."""
+    """Return the runtime's configuration for *spec*."""
     capabilities = list(_CAPABILITIES)
+    namespaces = ["pid", "ipc", "uts", "mount"]
+    if spec.network == "none":
+        namespaces.append("network")
+    limits = [
+        {"type": f"RLIMIT_{limit.name.upper()}", "soft": limit.soft, "hard": limit.hard}
+        for limit in spec.limits
+    ]
     return {
         "ociVersion": "1.0.2",
         "process": {
@@ -80,12 +103,13 @@ def runtime_config(spec: SandboxSpec, *, in_user_namespace: bool) -> dict[str, o
                 "effective": capabilities if spec.uid == 0 else [],
             },
             "noNewPrivileges": False,
+            **({"rlimits": limits} if limits else {}),
         },
         "root": {"path": spec.root, "readonly": spec.read_only},
         "hostname": spec.hostname,
-        "mounts": [*_system_mounts(in_user_namespace), *map(_mount, spec.mounts)],
+        "mounts": [*_system_mounts(spec, in_user_namespace), *map(_mount, spec.mounts)],
         "linux": {
-            "namespaces": [{"type": kind} for kind in ("pid", "ipc", "uts", "mount")],
+            "namespaces": [{"type": kind} for kind in namespaces],
             "maskedPaths": list(_MASKED),
             "readonlyPaths": list(_READ_ONLY),
             "resources": {"devices": [] if in_user_namespace else _device_rules()},
@@ -105,12 +129,12 @@ def _system(target: str, kind: str, source: str, *options: str) -> dict[str, obj
     return {"destination": target, "type": kind, "source": source, "options": list(options)}
 
 
-def _system_mounts(in_user_namespace: bool) -> list[dict[str, object]]:
+def _system_mounts(spec: SandboxSpec, in_user_namespace: bool) -> list[dict[str, object]]:
     quiet = ("nosuid", "noexec", "nodev")
     # a new sysfs needs a network namespace of one's own; the host's network comes with its /sys
     sysfs = (
         _system("/sys", "none", "/sys", "rbind", "rprivate", "nosuid", "noexec", "nodev", "ro")
-        if in_user_namespace
+        if in_user_namespace and spec.network == "host"
         else _system("/sys", "sysfs", "sysfs", *quiet, "ro")
     )
     # the tty group has no id in a namespace that maps few
@@ -122,7 +146,7 @@ def _system_mounts(in_user_namespace: bool) -> list[dict[str, object]]:
             "/dev/pts", "devpts", "devpts", "nosuid", "noexec", "newinstance",
             "ptmxmode=0666", "mode=0620", *gid,
         ),
-        _system("/dev/shm", "tmpfs", "shm", *quiet, "mode=1777", "size=65536k"),  # noqa: S108
+        _system("/dev/shm", "tmpfs", "shm", *quiet, "mode=1777", f"size={spec.shm_size}"),  # noqa: S108
         _system("/dev/mqueue", "mqueue", "mqueue", *quiet),
         sysfs,
     ]  # fmt: skip

@@ -36,7 +36,9 @@ def signature(path: str) -> str:
 def valid_output(root: str, key: str) -> str | None:
     """Return what the build of *key* printed, if it would do nothing and print that again."""
     try:
-        with open(receipt_path(root, key), encoding="utf-8", errors="surrogateescape") as file:
+        with open(
+            receipt_path(root, key), encoding="utf-8", errors="surrogateescape", newline=""
+        ) as file:
             head, _, output = file.read().partition("\n\n")
     except OSError:
         return None
@@ -44,8 +46,9 @@ def valid_output(root: str, key: str) -> str | None:
     if len(lines) < 3 or lines[0] != _VERSION or lines[1] != key:
         return None
     try:
-        with open(f"{root}/index.json", encoding="utf-8") as file:
-            if lines[2] not in file.read():
+        with open(f"{root}/index.json", encoding="utf-8", errors="surrogateescape") as file:
+            index = file.read()
+            if not all(part in index for part in lines[2].split("\t")):
                 return None
     except OSError:
         return None
@@ -56,12 +59,12 @@ def valid_output(root: str, key: str) -> str | None:
     return output
 
 
-def receipt_text(key: str, index: str, states: dict[str, str], output: str) -> str | None:
-    """Return the text of a receipt; *index* is how the store's index writes the image's tag.
+def receipt_text(key: str, index: list[str], states: dict[str, str], output: str) -> str | None:
+    """Return the text of a receipt; *index* is how the store's index writes the image's tags.
 
     *states* are the signatures of all paths that matter. None if a path cannot be written down.
     """
     if any("\n" in path for path in states) or "\n" in key:
         return None
     rows = [f"{state}\t{path}" for path, state in states.items()]
-    return "\n".join([_VERSION, key, index, *rows]) + "\n\n" + output
+    return "\n".join([_VERSION, key, "\t".join(index), *rows]) + "\n\n" + output

@@ -50,7 +50,8 @@ class Snapshots:
         lock = try_lock(f"{folder}.lock")
         try:
             with disk_errors("preparing a step"):
-                os.makedirs(f"{folder}/fs", 0o755)
+                os.makedirs(f"{folder}/fs")
+                os.chmod(f"{folder}/fs", 0o755)  # noqa: S103  # a container's root, whatever the umask
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)

@@ -10,6 +10,16 @@ Kind = Literal["file", "dir", "symlink", "hardlink", "char", "block", "fifo", "w
 
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
+# Extended attributes in which overlay keeps its own notes; "user." where it may write without root.
+OVERLAY_NOTES = ("trusted.overlay.", "user.overlay.")
+
+
+def is_portable(attribute: str) -> bool:
+    """Whether an extended attribute means something in any container.
+
+    Labels of a machine's security modules do not.
+    """
+    return attribute == "security.capability" or attribute.startswith("user.")
 
 
 class Entry(Struct, frozen=True):

@@ -10,7 +10,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 
-from laststage.tree.entry import Entry, Kind
+from laststage.tree.entry import OVERLAY_NOTES, Entry, Kind, is_portable
 
 _KINDS: dict[int, Kind] = {
     stat.S_IFREG: "file",
@@ -20,8 +20,6 @@ _KINDS: dict[int, Kind] = {
     stat.S_IFBLK: "block",
     stat.S_IFIFO: "fifo",
 }
-# Overlay keeps its own notes in these; "user." is where it may write without root.
-_OVERLAY = ("trusted.overlay.", "user.overlay.")
 
 
 def scan(
@@ -91,7 +89,7 @@ def entry_of(full: str, path: str, status: os.stat_result, *, overlay: bool = Fa
         uid=status.st_uid,
         gid=status.st_gid,
         size=status.st_size if kind == "file" else 0,
-        mtime=int(status.st_mtime // 1),
+        mtime=status.st_mtime_ns // 1_000_000_000,
         link=os.readlink(full) if kind == "symlink" else "",
         device=device,
         xattrs=_xattrs(full, overlay=overlay),
@@ -106,15 +104,13 @@ def _xattrs(full: str, *, overlay: bool) -> tuple[tuple[str, bytes], ...]:
     kept = [
         name
         for name in sorted(names)
-        # only what means something in a container; labels of the build machine do not
-        if (name == "security.capability" or name.startswith("user."))
-        and not (overlay and name.startswith(_OVERLAY))
+        if is_portable(name) and not (overlay and name.startswith(OVERLAY_NOTES))
     ]
     return tuple((name, os.getxattr(full, name, follow_symlinks=False)) for name in kept)
 
 
 def _is_opaque(full: str) -> bool:
-    for prefix in _OVERLAY:
+    for prefix in OVERLAY_NOTES:
         try:
             if os.getxattr(full, f"{prefix}opaque", follow_symlinks=False) == b"y":
                 return True

@@ -111,14 +111,17 @@ def header(entry: Entry) -> bytes:
         pax.append(("linkpath", raw_link))
         raw_link = _ascii(raw_link)[:100]
     uid, gid, mtime = entry.uid, entry.gid, entry.mtime
-    for key, value, limit in (("uid", uid, _MAX_OCTAL_8), ("gid", gid, _MAX_OCTAL_8)):
-        if value > limit:
-            pax.append((key, b"%d" % value))
+    for key, number in (("uid", uid), ("gid", gid)):
+        if number > _MAX_OCTAL_8:
+            pax.append((key, b"%d" % number))
     if size > _MAX_OCTAL_12:
         pax.append(("size", b"%d" % size))
     if not 0 <= mtime <= _MAX_OCTAL_12:
         pax.append(("mtime", b"%d" % mtime))
-    pax += [(f"SCHILY.xattr.{key}", value) for key, value in entry.xattrs]
+    for key, value in entry.xattrs:
+        if "=" in key:
+            raise BuildError(f"{entry.path}: tar has no way to hold the attribute {key!r}")
+        pax.append((f"SCHILY.xattr.{key}", value))
     block = _block(
         raw_name,
         entry.mode & 0o7777,

@@ -14,10 +14,12 @@ import stat
 from collections.abc import Iterable
 
 from laststage.errors import IntegrityError
-from laststage.tree.entry import Entry
+from laststage.tree.entry import OVERLAY_NOTES, Entry, is_portable
 from laststage.tree.untar import Content
 
 _MAX_LINKS = 40  # as the kernel's own limit
+# what the file system says to names and numbers that it cannot hold
+_REFUSED = (errno.ENAMETOOLONG, errno.EINVAL, errno.EISDIR, errno.ENOTDIR, errno.EOVERFLOW)
 
 
 class Unpacker:
@@ -25,7 +27,7 @@ class Unpacker:
 
     With *overlay* the result is a lower folder of an overlay mount: whiteouts become character
     devices 0:0, opaque directories an attribute (*attribute* is its name). Without, a whiteout
-    removes what is there. *clamp* is the latest time that an entry may have.
+    removes what is there. Without *keep_owner* everything belongs to who runs this.
     """
 
     def __init__(
@@ -34,17 +36,28 @@ class Unpacker:
         *,
         overlay: bool = False,
         attribute: str = "trusted.overlay.opaque",
-        clamp: int | None = None,
+        keep_owner: bool = True,
     ) -> None:
         self.root = root
         self._overlay = overlay
         self._attribute = attribute
-        self._clamp = clamp
+        self._keep_owner = keep_owner
         self._parents: dict[str, str] = {"": root}
         self._times: dict[str, int] = {}
 
     def add(self, entry: Entry, content: Iterable[bytes] = ()) -> str:
-        """Lay *entry* down, replacing what is there, and return where it is on disk."""
+        """Lay *entry* down, replacing what is there, and return where it is on disk.
+
+        Raise IntegrityError for what no file system can hold.
+        """
+        try:
+            return self._lay(entry, content)
+        except OSError as error:
+            if error.errno not in _REFUSED:
+                raise
+            raise IntegrityError(f"{entry.path}: cannot be unpacked: {error.strerror}") from error
+
+    def _lay(self, entry: Entry, content: Iterable[bytes]) -> str:
         if not entry.path:
             if entry.kind == "dir":
                 self._settle(entry, self.root)
@@ -62,17 +75,12 @@ class Unpacker:
                     os.mknod(full, stat.S_IFCHR | 0o600, 0)
                 return full
             case "opaque":
+                # a link here leads to a directory inside, and never to where the kernel would go
+                full = self._real_parent(entry.path)
                 self._make_opaque(full)
                 return full
             case "hardlink":
-                self._remove(full)
-                target = f"{self._real_parent(entry.link.rpartition('/')[0])}/{entry.link.rpartition('/')[2]}"
-                try:
-                    os.link(target, full, follow_symlinks=False)
-                except OSError as error:
-                    raise IntegrityError(
-                        f"{entry.path}: a hard link to {entry.link}, which is not there"
-                    ) from error
+                self._hard_link(full, entry)
                 return full
             case "symlink":
                 self._remove(full)
@@ -94,6 +102,16 @@ class Unpacker:
         for full, mtime in self._times.items():
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 os.utime(full, (mtime, mtime), follow_symlinks=False)
+
+    def _hard_link(self, full: str, entry: Entry) -> None:
+        self._remove(full)
+        folder, _, name = entry.link.rpartition("/")
+        try:
+            os.link(f"{self._real_parent(folder)}/{name}", full, follow_symlinks=False)
+        except OSError as error:
+            raise IntegrityError(
+                f"{entry.path}: a hard link to {entry.link}, which is not there"
+            ) from error
 
     def _file(self, full: str, content: Iterable[bytes]) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
@@ -127,15 +145,16 @@ class Unpacker:
         """Give what is at *full* the entry's owner, mode, attributes and time."""
         if entry.kind == "dir" and os.path.islink(full):
             return
-        os.chown(full, entry.uid, entry.gid, follow_symlinks=False)
+        if self._keep_owner:
+            os.chown(full, entry.uid, entry.gid, follow_symlinks=False)
         if entry.kind != "symlink":
             os.chmod(full, entry.mode)  # after chown, which clears the set-id bits
         for name, value in entry.xattrs:
-            os.setxattr(full, name, value, follow_symlinks=False)
-        mtime = entry.mtime if self._clamp is None else min(entry.mtime, self._clamp)
+            if is_portable(name) and not (self._overlay and name.startswith(OVERLAY_NOTES)):
+                _set_attribute(full, name, value, entry.path)
         if entry.kind == "dir":
-            self._times[full] = mtime
-        os.utime(full, (mtime, mtime), follow_symlinks=False)
+            self._times[full] = entry.mtime
+        os.utime(full, (entry.mtime, entry.mtime), follow_symlinks=False)
 
     def _make_opaque(self, full: str) -> None:
         if self._overlay:
@@ -153,6 +172,12 @@ class Unpacker:
             if error.errno not in (errno.EISDIR, errno.EPERM):
                 raise
             shutil.rmtree(full)
+            # a link may take its place, and their times are not for what is behind that
+            self._times = {
+                path: time
+                for path, time in self._times.items()
+                if path != full and not path.startswith(f"{full}/")
+            }
         # what was a directory or a link may have been the way to others
         self._parents = {"": self.root}
 
@@ -162,6 +187,17 @@ class Unpacker:
         if known is None:
             known = self._parents[path] = resolve(self.root, path, make=True)
         return known
+
+
+def _set_attribute(full: str, name: str, value: bytes, path: str) -> None:
+    try:
+        os.setxattr(full, name, value, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EINVAL, errno.ERANGE):
+            raise
+        raise IntegrityError(
+            f"{path}: its attribute {name} cannot be set: {error.strerror}"
+        ) from error
 
 
 def resolve(root: str, path: str, *, make: bool = False) -> str:
@@ -186,7 +222,8 @@ def resolve(root: str, path: str, *, make: bool = False) -> str:
         except FileNotFoundError:
             if not make:
                 raise
-            os.mkdir(full, 0o755)
+            os.mkdir(full)
+            os.chmod(full, 0o755)  # noqa: S103  # as Docker does, whatever the umask
             mode = stat.S_IFDIR
         if stat.S_ISLNK(mode):
             links += 1

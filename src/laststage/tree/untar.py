@@ -16,6 +16,7 @@ from laststage.tree.tar import BLOCK, PIECE, Readable
 
 # A pax header or long name past this is an attack, not a name.
 _MAX_EXTENSION = 1 << 20
+_XATTR = "SCHILY.xattr."
 _KINDS: dict[bytes, Kind] = {
     b"0": "file",
     b"\0": "file",
@@ -67,11 +68,13 @@ def entries(
     while True:
         block = _block(source, name)
         if block is None:
+            if overrides:
+                raise _truncated(name)
             return
         kind = block[156:157]
         size = _number(block[124:136], name)
         if kind in (b"x", b"g", b"L", b"K"):
-            if size > _MAX_EXTENSION:
+            if not 0 <= size <= _MAX_EXTENSION:
                 raise IntegrityError(f"{name}: an extended header of {size} bytes")
             body = _exactly(source, size, name)
             _exactly(source, -size % BLOCK, name)
@@ -108,22 +111,15 @@ def _entry(block: bytes, kind: bytes, size: int, overrides: dict[str, bytes], na
     what = _KINDS[kind]
     if what == "file" and raw.endswith(b"/"):
         what = "dir"
+    if any(key.startswith("GNU.sparse.") for key in overrides):
+        raise IntegrityError(f"{name}: {path}: a sparse file, which is not supported")
+    if not path and what != "dir":
+        raise IntegrityError(f"{name}: its root is not a directory")
     if what == "hardlink":
         link = safe_path(link, name)
-    try:
-        uid, gid, size, mtime = (
-            int(float(overrides[key])) if key in overrides else _number(field, name)
-            for key, field in (
-                ("uid", block[108:116]),
-                ("gid", block[116:124]),
-                ("size", block[124:136]),
-                ("mtime", block[136:148]),
-            )
-        )
-    except (ValueError, OverflowError) as error:
-        raise IntegrityError(f"{name}: {path}: a number in its header is none") from error
-    if size < 0 or not (0 <= uid < 1 << 32 and 0 <= gid < 1 << 32):
-        raise IntegrityError(f"{name}: {path}: a number in its header is out of range")
+    if what == "symlink" and (not link or "\0" in link):
+        raise IntegrityError(f"{name}: {path}: a link to {link!r}, which cannot be")
+    uid, gid, size, mtime = _numbers(block, size, overrides, f"{name}: {path}")
     return Entry(
         path=path,
         kind=what,
@@ -133,17 +129,53 @@ def _entry(block: bytes, kind: bytes, size: int, overrides: dict[str, bytes], na
         size=size if what == "file" else 0,
         mtime=mtime,
         link=link if what in ("symlink", "hardlink") else "",
-        device=(_number(block[329:337], name), _number(block[337:345], name))
-        if what in ("char", "block")
-        else (0, 0),
+        device=_device(block, f"{name}: {path}") if what in ("char", "block") else (0, 0),
         xattrs=tuple(
             sorted(
-                (k.removeprefix("SCHILY.xattr."), v)
-                for k, v in overrides.items()
-                if k[:7] == "SCHILY."
+                (key.removeprefix(_XATTR), value)
+                for key, value in overrides.items()
+                if key.startswith(_XATTR)
             )
         ),
     )
+
+
+def _numbers(
+    block: bytes, size: int, overrides: dict[str, bytes], name: str
+) -> tuple[int, int, int, int]:
+    """Return owner, group, size and time, from the pax header where it has them."""
+    try:
+        uid = int(overrides["uid"]) if "uid" in overrides else _number(block[108:116], name)
+        gid = int(overrides["gid"]) if "gid" in overrides else _number(block[116:124], name)
+        size = int(overrides["size"]) if "size" in overrides else size
+        if "mtime" in overrides:
+            mtime = _whole_seconds(overrides["mtime"])
+        else:
+            mtime = _number(block[136:148], name)
+    except ValueError as error:
+        raise IntegrityError(f"{name}: a number in its header is none") from error
+    # what a file system can hold: 32 bits of owner, a signed 64-bit time
+    if not (0 <= uid < 1 << 32 and 0 <= gid < 1 << 32 and 0 <= size < 1 << 63):
+        raise IntegrityError(f"{name}: a number in its header is out of range")
+    if not -(1 << 63) <= mtime < 1 << 63:
+        raise IntegrityError(f"{name}: a number in its header is out of range")
+    return uid, gid, size, mtime
+
+
+def _whole_seconds(text: bytes) -> int:
+    """Return the largest whole number that is not above a decimal one."""
+    whole, _, rest = text.partition(b".")
+    if rest and not rest.isdigit():
+        raise ValueError(text)
+    below = whole.startswith(b"-") and rest.strip(b"0") != b""
+    return int(whole) - below
+
+
+def _device(block: bytes, name: str) -> tuple[int, int]:
+    major, minor = _number(block[329:337], name), _number(block[337:345], name)
+    if not (0 <= major < 1 << 12 and 0 <= minor < 1 << 20):  # as Linux has them
+        raise IntegrityError(f"{name}: a number in its header is out of range")
+    return major, minor
 
 
 def _ustar_name(block: bytes) -> bytes:
@@ -188,11 +220,11 @@ def _number(field: bytes, name: str) -> int:
 def _pax_records(body: bytes, name: str) -> Iterator[tuple[str, bytes]]:
     while body:
         digits, _, rest = body.partition(b" ")
-        length = int(digits) if digits.isdigit() else 0
+        length = int(digits) if digits.isdigit() and len(digits) < 10 else 0
         record = body[len(digits) + 1 : length]
         if (
             not rest
-            or length <= len(digits) + 1
+            or not len(digits) + 1 < length <= len(body)
             or not record.endswith(b"\n")
             or b"=" not in record
         ):

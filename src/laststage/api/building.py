@@ -1,0 +1,269 @@
+"""One build, from a request to an image in the store."""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+
+from laststage.analysis.weighing import Scales, Weight
+from laststage.api.images import ImageSource
+from laststage.api.outputs import write_output
+from laststage.api.planning import plan
+from laststage.api.request import BuildReport, BuildRequest
+from laststage.dockerfile.errors import DockerfileError
+from laststage.dockerfile.ignore import IgnoreFile
+from laststage.dockerfile.parser import Dockerfile, parse
+from laststage.dockerfile.scope import Globals, unused_build_args
+from laststage.engine.context import Context
+from laststage.engine.exporting import export_image
+from laststage.engine.mounts import Outside
+from laststage.engine.solving import Solver, Tools
+from laststage.errors import BuildError
+from laststage.events import Noticed, Warned
+from laststage.graph.lowering import Lowered, lower
+from laststage.graph.operations import CopyOp, Node
+from laststage.model.platform import Platform
+from laststage.model.reference import Reference
+from laststage.plan.plan import Plan, make_plan
+from laststage.workspace import Workspace
+
+
+def build(workspace: Workspace, request: BuildRequest) -> BuildReport:
+    """Build what *request* says and put the image into the store.
+
+    Raise a LaststageError; the store is then as it was, but for cached steps.
+    """
+    workspace.enter()
+    if request.dockerfile is not None:
+        whole = _Build(workspace, request)
+        return whole.delivered(whole.run())
+    profile, planned = plan(request.context, package=request.package)
+    first = _Build(workspace, _planned(request, planned))
+    report = first.run()
+    needs = first.needs(planned)
+    if needs is None or needs == planned.needs:
+        return first.delivered(report)
+    # the program itself says what it can read: the plan is amended, and built again from cache
+    amended = make_plan(msgspec.structs.replace(profile, needs=needs))
+    changes = _changes(planned.needs, needs)
+    workspace.sink(Noticed(f"plan amended after a look at the program: {', '.join(changes)}"))
+    again = _planned(msgspec.structs.replace(request, refresh=False, use_cache=True), amended)
+    second = _Build(workspace, again)
+    last = second.delivered(second.run())
+    return msgspec.structs.replace(last, amended=changes, executed=report.executed + last.executed)
+
+
+def lowered(workspace: Workspace, request: BuildRequest) -> tuple[str, Lowered]:
+    """Return the Dockerfile that *request* means, as text, and its graph; nothing is built."""
+    if request.dockerfile is None:
+        request = _planned(request, plan(request.context, package=request.package)[1])
+    workspace.enter()
+    return request.dockerfile or "", _Build(workspace, request).lowered()[1]
+
+
+def _planned(request: BuildRequest, planned: Plan) -> BuildRequest:
+    return msgspec.structs.replace(
+        request, dockerfile=planned.dockerfile, ignore=planned.dockerignore + request.ignore
+    )
+
+
+def _changes(before: tuple[str, ...], after: tuple[str, ...]) -> tuple[str, ...]:
+    more = [f"with {name}" for name in after if name not in before]
+    less = [f"without {name}" for name in before if name not in after]
+    return (*more, *less)
+
+
+class _Build:
+    """One run of the engine over one Dockerfile."""
+
+    def __init__(self, workspace: Workspace, request: BuildRequest) -> None:
+        self._workspace = workspace
+        self._request = request
+        self._images = ImageSource(workspace, request)
+        self._layers: list[str] = []
+
+    def run(self) -> BuildReport:
+        """Build, and store the image without a tag."""
+        workspace, request = self._workspace, self._request
+        assert request.dockerfile is not None
+        parsed, lowered = self.lowered()
+        self._warn_of_unused(parsed)
+        contexts = contexts_of(workspace, request)
+        solver = Solver(lowered.graph, self._tools(contexts, parsed), use_cache=self._is_cached)
+        self._layers = solver.solve()
+        for context in contexts.values():
+            context.save()
+        image = export_image(
+            lowered,
+            self._layers,
+            solver.layered(),
+            layers=workspace.layers,
+            platform=self._platform,
+            epoch=request.epoch,
+            now=int(workspace.now()),
+            labels=request.labels,
+            annotations=self._annotations(lowered),
+        )
+        return BuildReport(
+            image=image,
+            references=(),
+            dockerfile=request.dockerfile,
+            bases=tuple(self._images.bases.values()),
+            executed=solver.executed,
+            amended=(),
+            layers=tuple(self._layers),
+            weight=Scales(workspace.layers).weigh(self._layers),
+            single=self._single(solver, lowered),
+            is_local=not any(
+                isinstance(node.operation, CopyOp) and node.operation.remote
+                for node in lowered.graph.nodes
+            ),
+        )
+
+    @property
+    def _platform(self) -> Platform:
+        return self._request.platform or self._workspace.platform
+
+    def lowered(self) -> tuple[Dockerfile, Lowered]:
+        """Return the Dockerfile and the graph that it means."""
+        assert self._request.dockerfile is not None
+        parsed = parse(self._request.dockerfile, self._request.dockerfile_name)
+        return parsed, lower(
+            parsed,
+            self._images.image,
+            self._images.named,
+            build_platform=self._workspace.platform,
+            platform=self._platform,
+            target=self._request.target,
+            build_args=self._request.build_args,
+        )
+
+    def delivered(self, report: BuildReport) -> BuildReport:
+        """Give the image its tags and write the outputs, now that it is the one that was wanted."""
+        references = tuple(Reference.parse(tag) for tag in self._request.tags)
+        layout = self._workspace.layout
+        report = msgspec.structs.replace(
+            report,
+            references=tuple(map(str, references)),
+            index=tuple(layout.tag(name, report.image.manifest) for name in references),
+        )
+        for output in self._request.outputs:
+            write_output(self._workspace, report, output)
+        return report
+
+    def needs(self, planned: Plan) -> tuple[str, ...] | None:
+        """Return the packages that the built program can read files of, None if it does not tell."""
+        from laststage.analysis.program import readable_packages
+
+        path = planned.program.strip("/")
+        for layer in reversed(self._layers):
+            content = self._workspace.layers.read_file(layer, path)
+            if content is not None:
+                return readable_packages(content)
+        raise BuildError(f"the image lacks its program {planned.program}")
+
+    def _is_cached(self, node: Node) -> bool:
+        return self._request.use_cache and node.meta.stage not in self._request.uncached
+
+    def _tools(self, contexts: dict[str, Context], parsed: Dockerfile) -> Tools:
+        workspace, request = self._workspace, self._request
+        proxies = Globals(parsed, request.build_args, {}).proxies
+        return Tools(
+            layers=workspace.layers,
+            contexts=contexts,
+            runner=workspace.runner,
+            make_base=lambda layer, output: workspace.bases.make(self._images.bases[layer], output),
+            sink=workspace.sink,
+            fetch=workspace.fetch,
+            outside=Outside(
+                secret=request.secret,
+                agents=request.agents,
+                hosts=request.hosts,
+                memory=workspace.store.path("memory"),
+                ca_bundle=workspace.ca_bundle(),
+                proxies=proxies,
+                shm_size=request.shm_size,
+                limits=request.limits,
+                on_failure=request.on_failure,
+            ),
+            epoch=request.epoch,
+        )
+
+    def _warn_of_unused(self, parsed: Dockerfile) -> None:
+        unused = unused_build_args(parsed, self._request.build_args)
+        if unused:
+            self._workspace.sink(Warned(f"no ARG takes --build-arg {', '.join(unused)}"))
+
+    def _annotations(self, lowered: Lowered) -> dict[str, str]:
+        """Return what the manifest says of its base, and of where that came from."""
+        bases = self._images.bases.values()
+        base = next((base for base in bases if base.is_named(lowered.base)), None)
+        if base is None:
+            return {}
+        found = {
+            "org.opencontainers.image.base.name": base.reference,
+            "dev.laststage.base.policy": "assemble",
+        }
+        if base.omit:
+            found["dev.laststage.base.omit"] = ",".join(base.omit)
+        return found
+
+    def _single(self, solver: Solver, lowered: Lowered) -> Weight | None:
+        """Return what one stage would have weighed: the stages copied from, with all left in them."""
+        if not lowered.sources or not all(map(solver.is_complete, lowered.sources)):
+            return None
+        layers = [layer for node in lowered.sources for layer in solver.layers_of(node)]
+        return Scales(self._workspace.layers).weigh(layers)
+
+
+def contexts_of(workspace: Workspace, request: BuildRequest) -> dict[str, Context]:
+    """Return the folders that a build reads from, by name; the main one has none."""
+    found = {"": Context(request.context, IgnoreFile.parse(request.ignore), workspace.store)}
+    for name, folder in request.contexts.items():
+        if os.path.isdir(folder):
+            ignore = IgnoreFile.parse(ignore_text(folder))
+            found[name] = Context(folder, ignore, workspace.store)
+    return found
+
+
+def inputs_of(workspace: Workspace, request: BuildRequest, report: BuildReport) -> list[str]:
+    """Return every path on which the result of a build depends, and every one that it needs.
+
+    Those are the contexts (without what is ignored), the ignore file and Dockerfile, the records
+    of the bases, and the image's blobs.
+    """
+    if request.dockerfile is None:
+        planned = plan(request.context, package=request.package)[1]
+        request = msgspec.structs.replace(request, ignore=planned.dockerignore + request.ignore)
+    found = []
+    for context in contexts_of(workspace, request).values():
+        found += [f"{context.root}/{path}".rstrip("/") for path, _, _ in context.below("")]
+        found.append(f"{context.root}/.dockerignore")
+    name = os.path.abspath(request.dockerfile_name)
+    found += [name, f"{name}.dockerignore"]
+    found += [workspace.bases.record_path(base) for base in report.bases]
+    blobs = workspace.layers.blobs
+    manifest = report.image.manifest
+    documents = [manifest, workspace.layout.manifest(manifest).config]
+    layers = [layer.descriptor for layer in report.image.layers]
+    return found + [blobs.path(d.parsed_digest) for d in (*documents, *layers)]
+
+
+def dockerfile_text(path: str) -> str:
+    """Return the text of a Dockerfile. Raise DockerfileError if it cannot be read as text."""
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            return file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise DockerfileError(f"cannot read the Dockerfile: {reason}", where=path) from error
+
+
+def ignore_text(context: str, dockerfile: str = "") -> str:
+    """Return the ignore file that counts: ``DOCKERFILE.dockerignore``, else the context's own."""
+    for path in (f"{dockerfile}.dockerignore" if dockerfile else "", f"{context}/.dockerignore"):
+        if path and os.path.isfile(path):
+            with open(path, encoding="utf-8", errors="surrogateescape") as file:
+                return file.read()
+    return ""

@@ -1,0 +1,81 @@
+"""Results outside the store: archives of the image, or its files alone."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from laststage.api.request import BuildReport, Output
+from laststage.engine.mounting import mounted_folder
+from laststage.errors import UsageError
+from laststage.model.reference import Reference
+from laststage.oci.archive import save
+from laststage.store.atomic import Staged, disk_errors
+from laststage.tree.scan import scan
+from laststage.tree.tar import TarWriter
+from laststage.tree.unpack import Unpacker
+from laststage.workspace import Workspace
+
+_PIECE = 1 << 20
+
+
+def write_output(workspace: Workspace, report: BuildReport, output: Output) -> None:
+    """Write the image of *report* to where *output* says. Raise UsageError or StoreError."""
+    match output.kind:
+        case "image":
+            return
+        case "oci" | "docker":
+            names = report.references or ("image:latest",)
+            images = [(Reference.parse(name), report.image.manifest) for name in names]
+            save(workspace.store, images, output.destination, output.kind)
+        case "tar":
+            _write_tar(workspace, report, output.destination)
+        case "local":
+            _write_local(workspace, report, output.destination)
+        case kind:
+            raise UsageError(
+                f"--output type={kind}: unknown", hint="types: image, oci, docker, tar, local"
+            )
+
+
+def _write_tar(workspace: Workspace, report: BuildReport, destination: str) -> None:
+    if destination == "-":
+        _tar(workspace, report, sys.stdout.buffer)
+        return
+    path = os.path.abspath(destination)
+    with disk_errors(f"writing {destination}"), Staged(os.path.dirname(path)) as staged:
+        _tar(workspace, report, staged.file)
+        staged.commit(path)
+
+
+def _tar(workspace: Workspace, report: BuildReport, file: BinaryIO) -> None:
+    with mounted_folder(workspace.layers, report.layers) as folder:
+        tar = TarWriter(file.write)
+        for entry, _ in scan(folder.root):
+            if entry.kind == "file":
+                tar.add_file(entry, folder.full(entry.path))
+            elif entry.path:
+                tar.add(entry)
+        tar.close()
+
+
+def _write_local(workspace: Workspace, report: BuildReport, destination: str) -> None:
+    """Lay the files down in a folder, as the user who builds: owners are the image's business."""
+    with disk_errors(f"writing {destination}"):
+        os.makedirs(destination, exist_ok=True)
+        with mounted_folder(workspace.layers, report.layers) as folder:
+            unpacker = Unpacker(os.path.realpath(destination), keep_owner=False)
+            for entry, _ in scan(folder.root):
+                if not entry.path or entry.kind in ("char", "block"):
+                    continue
+                unpacker.add(entry, _pieces(folder.full(entry.path), entry.kind == "file"))
+            unpacker.close()
+
+
+def _pieces(path: str, is_file: bool) -> Iterator[bytes]:
+    if is_file:
+        with open(path, "rb", buffering=0) as file:
+            while piece := file.read(_PIECE):
+                yield piece

@@ -1,0 +1,84 @@
+"""What can be asked of a build, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from laststage.analysis.weighing import Weight
+from laststage.base.bases import Base
+from laststage.engine.exporting import Image
+from laststage.errors import UsageError
+from laststage.model.platform import Platform
+from laststage.sandbox.spec import Limit, SandboxSpec
+
+POLICIES = ("assemble", "pull")
+
+
+class Output(Struct, frozen=True):
+    """Where a result goes beside the store: *kind* is oci, docker, tar or local; "-" is stdout."""
+
+    kind: str
+    destination: str
+
+
+class BuildRequest(Struct, frozen=True, kw_only=True):
+    """What to build. *context* is a folder.
+
+    With *dockerfile* (its text, called *dockerfile_name* in messages) that is built, else the app
+    in the context is planned; *package* then chooses among its programs. *epoch* sets every time
+    stamp, in seconds since 1970; None keeps the files' own. *bases* says where base images come
+    from: ``assemble`` makes them from Debian's packages, ``pull`` takes what the store has.
+    *contexts* are further folders or images by name, *uncached* the stages that run again.
+    *secret* gives a secret by its id, *agents* sockets by theirs. *on_failure* gets the sandbox of
+    a step that failed, as it then is.
+    """
+
+    context: str
+    dockerfile: str | None = None
+    dockerfile_name: str = "Dockerfile"
+    ignore: str = ""
+    package: str = ""
+    target: str = ""
+    build_args: dict[str, str] = {}
+    contexts: dict[str, str] = {}
+    labels: dict[str, str] = {}
+    tags: tuple[str, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    platform: Platform | None = None
+    epoch: int | None = None
+    bases: str = "assemble"
+    use_cache: bool = True
+    uncached: tuple[str, ...] = ()
+    refresh: bool = False
+    secret: Callable[[str], bytes | None] = lambda _: None
+    agents: dict[str, str] = {}
+    hosts: tuple[tuple[str, str], ...] = ()
+    shm_size: int = 64 << 20
+    limits: tuple[Limit, ...] = ()
+    on_failure: Callable[[SandboxSpec], None] | None = None
+
+    def __post_init__(self) -> None:
+        if self.bases not in POLICIES:
+            raise UsageError(f"bases: {self.bases}: not one of {', '.join(POLICIES)}")
+
+
+class BuildReport(Struct, frozen=True, kw_only=True):
+    """What was built, and the proof of it.
+
+    *single* is what an image of one stage would have weighed, *weight* what this one weighs.
+    *index* holds how the store's index writes each tag; *executed* counts the steps that ran. What is not local depends on a remote file, which may change.
+    """
+
+    image: Image
+    references: tuple[str, ...]
+    dockerfile: str
+    bases: tuple[Base, ...]
+    executed: int
+    amended: tuple[str, ...]
+    layers: tuple[str, ...]
+    weight: Weight
+    single: Weight | None
+    index: tuple[bytes, ...] = ()
+    is_local: bool = True

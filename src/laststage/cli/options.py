@@ -1,0 +1,194 @@
+"""The words of `laststage build`, read into a request."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Mapping
+
+from laststage import api
+from laststage.api.building import dockerfile_text, ignore_text
+from laststage.api.request import Output
+from laststage.cli.settings import epoch_of
+from laststage.errors import UsageError
+from laststage.model.platform import Platform
+from laststage.model.reference import Reference
+from laststage.sandbox.spec import Limit
+
+_UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Add what says what is built and how."""
+    add = parser.add_argument
+    add("folder", metavar="PATH", nargs="?", default=".", help="the app's folder: the context")
+    add("-t", "--tag", metavar="NAME", action="append", default=[], help="name the image")
+    add("-f", "--file", metavar="FILE", help="build this Dockerfile instead of planning one")
+    add("--target", metavar="STAGE", default="", help="build this stage")
+    add("--build-arg", metavar="NAME=VALUE", action="append", default=[], help="set an ARG")
+    add(
+        "--build-context", metavar="NAME=VALUE", action="append", default=[],
+        help="a folder, oci-layout://FOLDER[:TAG] or docker-image://NAME to use as NAME",
+    )  # fmt: skip
+    add("--label", metavar="NAME=VALUE", action="append", default=[], help="set a label")
+    add(
+        "--secret", metavar="id=ID,src=FILE", action="append", default=[],
+        help="a secret for RUN --mount=type=secret: a file, or env=NAME",
+    )  # fmt: skip
+    add("--ssh", metavar="default|ID=SOCKET", action="append", default=[], help="forward an agent")
+    add("--platform", metavar="OS/ARCH", help="build for this platform")
+    add("--package", metavar="PATH", default="", help="the program to build, of several")
+    add(
+        "--bases", choices=api.POLICIES,
+        help="where base images come from: made of Debian's signed packages (assemble, the "
+        "default for an app), or images as they are (pull, the default with --file)",
+    )  # fmt: skip
+    add("--pull", action="store_true", help="look for newer bases")
+    add("--no-cache", action="store_true", help="run every step again")
+    add("--no-cache-filter", metavar="STAGE", action="append", default=[], help="run it again")
+    add("--add-host", metavar="NAME:ADDRESS", action="append", default=[], help="a line of hosts")
+    add("--ulimit", metavar="NAME=SOFT[:HARD]", action="append", default=[], help="limit steps")
+    add("--shm-size", metavar="SIZE", default="64m", help="the size of /dev/shm in steps")
+    add(
+        "-o", "--output", metavar="DEST", action="append", default=[],
+        help="type=oci|docker|tar|local,dest=PATH, or a folder for the files",
+    )  # fmt: skip
+
+
+def read_request(options: Namespace, environ: Mapping[str, str]) -> api.BuildRequest:
+    """Return the request that *options* make. Raise UsageError for what cannot be meant."""
+    for tag in options.tag:
+        Reference.parse(tag)  # before the work, not after it
+    epoch = epoch_of(environ)
+    text, name = None, "Dockerfile"
+    if options.file:
+        text = sys.stdin.read() if options.file == "-" else dockerfile_text(options.file)
+        name = "stdin" if options.file == "-" else options.file
+    return api.BuildRequest(
+        context=options.folder,
+        dockerfile=text,
+        dockerfile_name=name,
+        ignore=ignore_text(options.folder, options.file or ""),
+        package=options.package,
+        target=options.target,
+        build_args=_pairs("--build-arg", options.build_arg, environ),
+        contexts=_pairs("--build-context", options.build_context, {}),
+        labels=_pairs("--label", options.label, {}),
+        tags=tuple(options.tag),
+        outputs=tuple(map(_output, options.output)),
+        platform=Platform.parse(options.platform) if options.platform else None,
+        # an app's image is the same every time, unless its owner wants other times in it
+        epoch=0 if epoch is None and text is None else epoch,
+        bases=options.bases or ("assemble" if text is None else "pull"),
+        use_cache=not options.no_cache,
+        uncached=tuple(stage.lower() for stage in options.no_cache_filter),
+        refresh=options.pull,
+        secret=_secrets(options.secret, environ),
+        agents=dict(_agent(word, environ) for word in options.ssh),
+        hosts=tuple(map(_host, options.add_host)),
+        shm_size=_size("--shm-size", options.shm_size),
+        limits=tuple(map(_limit, options.ulimit)),
+    )
+
+
+def _pairs(flag: str, words: list[str], environ: Mapping[str, str]) -> dict[str, str]:
+    found = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not name:
+            raise UsageError(f"{flag} {word}: no name")
+        if equals or flag == "--label":
+            found[name] = value
+        elif flag == "--build-context":
+            raise UsageError(f"{flag} {word}: no value", hint=f"{flag} NAME=FOLDER")
+        elif name in environ:
+            found[name] = environ[name]
+    return found
+
+
+def _fields(flag: str, word: str) -> dict[str, str]:
+    fields = dict(field.partition("=")[::2] for field in word.split(","))
+    if not all(fields):
+        raise UsageError(f"{flag} {word}: not of the form key=value,key=value")
+    return fields
+
+
+def _output(word: str) -> Output:
+    if "=" not in word:
+        return Output("tar", "-") if word == "-" else Output("local", word)
+    fields = _fields("--output", word)
+    kind = fields.get("type", "")
+    destination = fields.get("dest", "")
+    if kind not in ("image", "oci", "docker", "tar", "local"):
+        raise UsageError(f"--output {word}: unknown type", hint="image, oci, docker, tar, local")
+    if kind != "image" and not destination:
+        raise UsageError(f"--output {word}: needs dest=PATH")
+    return Output(kind, destination)
+
+
+def _secrets(words: list[str], environ: Mapping[str, str]) -> Callable[[str], bytes | None]:
+    sources: dict[str, tuple[str, str]] = {}
+    for word in words:
+        fields = _fields("--secret", word)
+        name = fields.get("id", "")
+        path = fields.get("src") or fields.get("source") or ""
+        variable = fields.get("env", "")
+        if not name:
+            raise UsageError("--secret needs an id", hint="--secret id=NAME,src=FILE")
+        if fields.get("type") == "env" and not variable:
+            path, variable = "", path or name
+        if not path and not variable:
+            path, variable = ("", name) if name in environ else (name, "")
+        sources[name] = (path, variable)
+
+    def secret(name: str) -> bytes | None:
+        path, variable = sources.get(name, ("", ""))
+        if variable:
+            value = environ.get(variable)
+            return None if value is None else value.encode(errors="surrogateescape")
+        if not path:
+            return None
+        try:
+            with open(os.path.expanduser(path), "rb") as file:
+                return file.read()
+        except OSError as error:
+            raise UsageError(f"cannot read the secret {name}: {error.strerror}") from error
+
+    return secret
+
+
+def _agent(word: str, environ: Mapping[str, str]) -> tuple[str, str]:
+    name, _, path = word.partition("=")
+    path = path or environ.get("SSH_AUTH_SOCK", "")
+    if not path:
+        raise UsageError(f"--ssh {word}: no agent", hint="start ssh-agent, or name its socket")
+    return name, path
+
+
+def _host(word: str) -> tuple[str, str]:
+    name, separator, address = word.partition("=") if "=" in word else word.partition(":")
+    if not name or not separator or not address:
+        raise UsageError(f"--add-host {word}: not NAME:ADDRESS")
+    return name, address.removeprefix("[").removesuffix("]")
+
+
+def _limit(word: str) -> Limit:
+    name, _, values = word.partition("=")
+    soft, _, hard = values.partition(":")
+    try:
+        return Limit(name, _number(soft), _number(hard or soft))
+    except ValueError:
+        raise UsageError(f"--ulimit {word}: not NAME=SOFT[:HARD]") from None
+
+
+def _number(text: str) -> int:
+    return (1 << 64) - 1 if text in ("-1", "unlimited") else int(text)
+
+
+def _size(flag: str, text: str) -> int:
+    digits = text.rstrip("bBkKmMgGiI")
+    unit = text[len(digits) :].lower().removesuffix("ib").removesuffix("b") or ""
+    if not digits.isdigit() or unit not in _UNITS:
+        raise UsageError(f"{flag} {text}: not a size", hint="such as 64m or 1g")
+    return int(digits) * _UNITS[unit]

@@ -1,0 +1,71 @@
+"""Contexts that are no folder yet: a tar archive or a Dockerfile on standard input."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from laststage.engine.archives import unpack_stream
+from laststage.errors import UsageError
+from laststage.workspace import Workspace
+
+_TAR_BLOCK = 512
+
+
+@contextlib.contextmanager
+def open_context(options: Namespace, workspace: Workspace) -> Iterator[None]:
+    """Make ``options.folder`` a folder while inside: ``-`` is what standard input holds.
+
+    A tar archive there is the context; any other text is the Dockerfile, with an empty context.
+    Raise UsageError if there is no such folder.
+    """
+    if options.folder != "-":
+        if "://" in options.folder:
+            raise UsageError(
+                "a context behind a URL is not supported yet",
+                where=options.folder,
+                hint="fetch it first, or pipe it in: curl URL | laststage build -",
+            )
+        if not os.path.isdir(options.folder):
+            raise UsageError("no such folder", where=options.folder, hint="name the app's folder")
+        yield
+        return
+    if options.file == "-":
+        raise UsageError("the Dockerfile and the context cannot both come from standard input")
+    workspace.enter()
+    with workspace.layers.snapshots.staging() as folder:
+        options.folder = f"{folder}/context"
+        start = sys.stdin.buffer.read(_TAR_BLOCK)
+        stream = io.BufferedReader(_Rejoined(start, sys.stdin.buffer))
+        if not unpack_stream(stream, start, options.folder):
+            os.makedirs(options.folder)
+            options.file = f"{folder}/Dockerfile"
+            with open(options.file, "wb") as file:
+                file.write(stream.read())
+        elif options.file:
+            options.file = f"{options.folder}/{options.file}"
+        elif os.path.isfile(f"{options.folder}/Dockerfile"):
+            options.file = f"{options.folder}/Dockerfile"
+        yield
+
+
+class _Rejoined(io.RawIOBase):
+    """A stream of which the beginning has been read already."""
+
+    def __init__(self, start: bytes, rest: BinaryIO) -> None:
+        self._start = start
+        self._rest = rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed says Buffer
+        data = self._start[: len(buffer)] or self._rest.read(len(buffer))
+        self._start = self._start[len(data) :]
+        buffer[: len(data)] = data
+        return len(data)

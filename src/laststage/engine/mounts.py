@@ -1,0 +1,211 @@
+"""What is mounted for one RUN step, beside its files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Sequence
+from typing import assert_never
+
+from msgspec import Struct
+
+from laststage.engine.mounting import mounted_folder
+from laststage.errors import BuildError, UsageError
+from laststage.graph.operations import (
+    BindMount,
+    CacheMount,
+    InlineFile,
+    Mount,
+    RunOp,
+    SecretMount,
+    SshMount,
+    TmpfsMount,
+)
+from laststage.model.digest import Digest
+from laststage.oci.layerstore import Layers
+from laststage.sandbox import spec
+from laststage.sandbox.agent import forwarded_agent
+from laststage.store.locks import locked
+from laststage.tree.unpack import resolve
+
+
+class Outside(Struct, frozen=True):
+    """What steps may be given of the machine's: none of it is in a key, a layer or a record.
+
+    *secret* gives a secret's bytes by its id, None if nobody gave it; *agents* are sockets by id,
+    *hosts* lines for /etc/hosts, *memory* a folder that is in memory only. *on_failure* gets the
+    sandbox of a step that failed.
+    """
+
+    secret: Callable[[str], bytes | None]
+    agents: dict[str, str]
+    hosts: tuple[tuple[str, str], ...]
+    memory: str
+    ca_bundle: str | None = None
+    proxies: dict[str, str] = {}
+    shm_size: int = 64 << 20
+    limits: tuple[spec.Limit, ...] = ()
+    on_failure: Callable[[spec.SandboxSpec], None] | None = None
+
+
+class StepMounts:
+    """The mounts of one step, each made when it is added and undone when *stack* is closed.
+
+    *sources* are the layers of the step's further inputs, *folder* its staging folder.
+    """
+
+    def __init__(
+        self,
+        operation: RunOp,
+        folder: str,
+        stack: contextlib.ExitStack,
+        *,
+        layers: Layers,
+        sources: Sequence[Sequence[str]],
+        outside: Outside,
+    ) -> None:
+        self.mounts: list[spec.Mount] = []
+        self.env: dict[str, str] = {}
+        self.secrets: list[bytes] = []
+        self._folder = folder
+        self._stack = stack
+        self._layers = layers
+        self._sources = sources
+        self._outside = outside
+        self._memory = f"{outside.memory}/{os.path.basename(folder)}"
+        for mount in operation.mounts:
+            self._add(mount)
+        for script in operation.scripts:
+            self._script(script)
+
+    def _add(self, mount: Mount) -> None:
+        match mount:
+            case BindMount():
+                self._bind(mount)
+            case CacheMount():
+                self._cache(mount)
+            case TmpfsMount():
+                options = (f"size={mount.size}",) if mount.size else ()
+                self.mounts.append(spec.Mount(mount.target, options=("mode=1777", *options)))
+            case SecretMount():
+                self._secret(mount)
+            case SshMount():
+                self._agent(mount)
+            case _:
+                assert_never(mount)
+
+    def _bind(self, mount: BindMount) -> None:
+        layers = self._sources[mount.input - 1]
+        folder = self._stack.enter_context(mounted_folder(self._layers, layers))
+        parent, _, name = mount.source.strip("/").rpartition("/")
+        try:
+            source = f"{resolve(folder.root, parent)}/{name}".rstrip("/")
+        except FileNotFoundError:
+            source = ""
+        if not source or not os.path.lexists(source):
+            raise BuildError(f"--mount=type=bind: {mount.source} is not there")
+        if os.path.islink(source):
+            source = resolve(folder.root, mount.source)
+        # what is written goes to the upper folder of this mount alone, which nobody keeps
+        self.mounts.append(spec.Mount(mount.target, source, read_only=mount.read_only))
+
+    def _cache(self, mount: CacheMount) -> None:
+        store = self._layers.store
+        name = Digest.of(mount.id.encode()).hex[:32]
+        if mount.sharing == "locked":
+            self._stack.enter_context(locked(store, f"cache-{name}"))
+        path = store.path("caches", name)
+        if mount.sharing == "private":
+            path = self._private(name)
+        try:
+            os.mkdir(path)
+            os.chown(path, mount.uid, mount.gid)
+            os.chmod(path, mount.mode)
+        except FileExistsError:
+            pass
+        self.mounts.append(spec.Mount(mount.target, path, read_only=mount.read_only))
+
+    def _private(self, name: str) -> str:
+        """Return the first folder of a cache that no other step is using."""
+        from laststage.store.locks import try_lock
+
+        store, number = self._layers.store, 0
+        while True:
+            suffix = f"{name}-{number}" if number else name
+            held = try_lock(store.path("locks", f"cache-{suffix}"))
+            if held is not None:
+                self._stack.callback(os.close, held)
+                return store.path("caches", suffix)
+            number += 1
+
+    def _secret(self, mount: SecretMount) -> None:
+        value = self._outside.secret(mount.id)
+        if value is None:
+            if mount.required:
+                raise UsageError(
+                    f"the secret {mount.id} is required",
+                    hint=f"give it: --secret id={mount.id},src=FILE",
+                )
+            return
+        self.secrets.append(value)
+        if mount.env:
+            self.env[mount.env] = value.decode(errors="surrogateescape")
+        if mount.target:
+            path = self._in_memory(value, mount.mode, mount.uid, mount.gid)
+            self.mounts.append(spec.Mount(mount.target, path, read_only=True))
+
+    def _agent(self, mount: SshMount) -> None:
+        agent = self._outside.agents.get(mount.id)
+        if agent is None:
+            if mount.required:
+                raise UsageError(
+                    f"the agent {mount.id} is required", hint=f"forward it: --ssh {mount.id}"
+                )
+            return
+        path = self._free_path()
+        serving = forwarded_agent(agent, path, mode=mount.mode, uid=mount.uid, gid=mount.gid)
+        self._stack.enter_context(serving)
+        self.mounts.append(spec.Mount(mount.target, path))
+        self.env.setdefault("SSH_AUTH_SOCK", mount.target)
+
+    def _script(self, script: InlineFile) -> None:
+        path = self._in_memory(script.content.encode(), 0o755, 0, 0)
+        self.mounts.append(spec.Mount(script.name, path, read_only=True))
+
+    def _in_memory(self, data: bytes, mode: int, uid: int, gid: int) -> str:
+        path = self._free_path()
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "wb") as file:
+            file.write(data)
+        os.chown(path, uid, gid)
+        os.chmod(path, mode)
+        return path
+
+    def _free_path(self) -> str:
+        os.makedirs(self._memory, 0o700, exist_ok=True)
+        path = f"{self._memory}/{len(os.listdir(self._memory))}"
+        self._stack.callback(_remove, path)
+        return path
+
+    def name_resolution(self) -> None:
+        """Add the host's name resolution, with the names that this build adds."""
+        self.mounts += name_resolution(self._folder, self._outside.hosts)
+
+
+def name_resolution(folder: str, hosts: tuple[tuple[str, str], ...] = ()) -> list[spec.Mount]:
+    """Return the mounts that give a sandbox the host's name resolution; *folder* is for its files."""
+    path = f"{folder}/hosts"
+    lines = ["127.0.0.1\tlocalhost laststage", "::1\tlocalhost ip6-localhost ip6-loopback"]
+    lines += [f"{address}\t{name}" for name, address in hosts]
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
+    found = [spec.Mount("/etc/hosts", path, read_only=True)]
+    if os.path.exists("/etc/resolv.conf"):
+        source = os.path.realpath("/etc/resolv.conf")
+        found.append(spec.Mount("/etc/resolv.conf", source, read_only=True))
+    return found
+
+
+def _remove(path: str) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(path)
