@@ -12,6 +12,7 @@ from msgspec import Struct
 from laststage.base.bases import Bases
 from laststage.events import Sink, discard
 from laststage.model.platform import Platform
+from laststage.model.repository import Repository
 from laststage.oci.layerstore import Layers
 from laststage.oci.layout import Layout
 from laststage.store.root import Store
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from laststage.debian.archive import Archive
     from laststage.debian.sources import Mirrors
     from laststage.engine.copying import Fetched
+    from laststage.graph.operations import RemoteFile
     from laststage.net.http import UrllibTransport
+    from laststage.sandbox.git import Git
     from laststage.sandbox.runtime import OciRuntime
 
 # Where distributions keep their bundle of trusted certificates, the most usual first.
@@ -98,14 +101,25 @@ class Workspace:
             return Mirrors.of(settings.mirror, settings.security_mirror)
         return host_mirrors()
 
-    def fetch(self, url: str, checksum: str) -> Fetched:
-        """Return a remote file for ADD, fetched into the store.
+    def fetch(self, file: RemoteFile) -> Fetched:
+        """Return a remote file or repository for ADD, fetched into the store.
 
-        With a *checksum* it is fetched once. Raise NetworkError, or IntegrityError if it is another.
+        With a checksum a file is fetched once. Raise NetworkError, or IntegrityError if it is another.
         """
-        from laststage.engine.fetching import fetch_file
+        from laststage.engine.fetching import fetch_file, fetch_repository
 
-        return fetch_file(self.store, self.transport(), url, checksum)
+        repository = Repository.parse(file.url)
+        if repository is None:
+            return fetch_file(self.store, self.transport(), file.url, file.checksum)
+        return fetch_repository(
+            self.store, self.git(), repository, file.checksum, keep_git_dir=file.keep_git_dir
+        )
+
+    def git(self) -> Git:
+        """Return the machine's git. Raise MachineError if it has none."""
+        from laststage.sandbox.git import Git
+
+        return Git(self.settings.path, self.ca_bundle())
 
     def transport(self) -> UrllibTransport:
         """Return what fetches over HTTP, with this machine's certificates and proxies."""

@@ -76,6 +76,7 @@ def build_tree(
 
     *output* gets what the packages' scripts say. Raise MachineError if one of them fails.
     """
+    output(f"unpacking {len(paths)} packages")
     _unpack_all(root, paths)
     _complete(root, recipe, mirrors)
     unpacked = [_read_database_entry(root, path) for path in paths]

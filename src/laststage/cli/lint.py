@@ -19,6 +19,7 @@ from laststage.dockerfile.lint import RULES, BaseEnv, Finding, lint
 from laststage.dockerfile.parser import Dockerfile, parse
 from laststage.errors import LaststageError, UsageError
 from laststage.events import Warned
+from laststage.model.platform import Platform
 
 if TYPE_CHECKING:
     from laststage.dockerfile.lint.rules import Rule
@@ -71,7 +72,7 @@ def run(options: Namespace) -> int:
         sys.stdin.read() if name == _STDIN else _read(name),
         "stdin" if name == _STDIN else name,
         ignore=_ignore_text(context, name),
-        build_args=build_args(options.build_arg, os.environ),
+        build_args=_build_args(options.build_arg, os.environ),
     )
     shape = "json" if options.json else "sarif" if options.sarif else "text"
     sys.stdout.write(shown(checked, shape, as_errors=options.error))
@@ -85,6 +86,7 @@ def check(
     ignore: str = "",
     build_args: Mapping[str, str] | None = None,
     target: str = "",
+    platform: Platform | None = None,
     base_env: BaseEnv | None = None,
 ) -> Checked:
     """Look at a Dockerfile's *text*; *ignore* is the text of its ignore file.
@@ -98,6 +100,7 @@ def check(
         ignore=IgnoreFile.parse(ignore),
         base_env=base_env,
         target=target,
+        platform=platform or Platform.parse(os.uname().machine),
     )
     return Checked(dockerfile, findings)
 
@@ -109,13 +112,23 @@ def build_warnings(
     ignore: str = "",
     build_args: Mapping[str, str] | None = None,
     target: str = "",
+    platform: Platform | None = None,
+    base_env: BaseEnv | None = None,
 ) -> tuple[Warned, ...]:
     """Return what a build should show of the stages that it needs.
 
     Raise ChecksFailedError if the Dockerfile says that findings are errors and there are any.
     """
     last = str(len(parse(text, name).stages) - 1)
-    checked = check(text, name, ignore=ignore, build_args=build_args, target=target or last)
+    checked = check(
+        text,
+        name,
+        ignore=ignore,
+        build_args=build_args,
+        target=target or last,
+        platform=platform,
+        base_env=base_env,
+    )
     failing = [finding for finding in checked.findings if finding.level == "error"]
     if failing:
         first = failing[0]
@@ -143,20 +156,6 @@ def shown(checked: Checked, shape: str, *, as_errors: bool = False) -> str:
             return _text(checked.dockerfile, findings)
 
 
-def build_args(words: Iterable[str], environ: Mapping[str, str]) -> dict[str, str]:
-    """Read NAME=VALUE; a NAME alone takes its value from *environ*, if it has one there."""
-    found: dict[str, str] = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not name:
-            raise UsageError(f"--build-arg {word}: no name", hint="write --build-arg NAME=VALUE")
-        if equals:
-            found[name] = value
-        elif name in environ:
-            found[name] = environ[name]
-    return found
-
-
 def _places(path: str, file: str | None) -> tuple[str, str]:
     """Return the Dockerfile, and the folder of its context, which is empty if there is none."""
     if path == _STDIN:
@@ -175,6 +174,20 @@ def _places(path: str, file: str | None) -> tuple[str, str]:
     if not os.path.exists(path):
         raise UsageError("no such file or folder", where=path)
     return path, os.path.dirname(path) or "."
+
+
+def _build_args(words: Iterable[str], environ: Mapping[str, str]) -> dict[str, str]:
+    """Read NAME=VALUE; a NAME alone takes its value from *environ*, if it has one there."""
+    found: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not name:
+            raise UsageError(f"--build-arg {word}: no name", hint="write --build-arg NAME=VALUE")
+        if equals:
+            found[name] = value
+        elif name in environ:
+            found[name] = environ[name]
+    return found
 
 
 def _read(path: str) -> str:

@@ -10,8 +10,10 @@ from argparse import Namespace
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from laststage.engine.archives import unpack_stream
+from laststage.engine.archives import unpack_archive, unpack_stream
 from laststage.errors import UsageError
+from laststage.graph.operations import RemoteFile
+from laststage.model.repository import Repository
 from laststage.workspace import Workspace
 
 _TAR_BLOCK = 512
@@ -25,12 +27,12 @@ def open_context(options: Namespace, workspace: Workspace) -> Iterator[None]:
     Raise UsageError if there is no such folder.
     """
     if options.folder != "-":
-        if "://" in options.folder:
-            raise UsageError(
-                "a context behind a URL is not supported yet",
-                where=options.folder,
-                hint="fetch it first, or pipe it in: curl URL | laststage build -",
-            )
+        if _is_remote(options.folder):
+            workspace.enter()
+            with workspace.layers.snapshots.staging() as staging:
+                _fetch(options, workspace, f"{staging}/context")
+                yield
+            return
         if not os.path.isdir(options.folder):
             raise UsageError("no such folder", where=options.folder, hint="name the app's folder")
         yield
@@ -52,6 +54,23 @@ def open_context(options: Namespace, workspace: Workspace) -> Iterator[None]:
         elif os.path.isfile(f"{options.folder}/Dockerfile"):
             options.file = f"{options.folder}/Dockerfile"
         yield
+
+
+def _is_remote(word: str) -> bool:
+    return word.startswith(("http://", "https://")) or Repository.parse(word) is not None
+
+
+def _fetch(options: Namespace, workspace: Workspace, folder: str) -> None:
+    """Make the context behind a URL a folder: a repository, or a tar archive."""
+    found = workspace.fetch(RemoteFile(options.folder))
+    if os.path.isdir(found.path):
+        folder = found.path
+    else:
+        unpack_archive(found.path, folder)
+    options.folder = folder
+    name = options.file or "Dockerfile"
+    if name != "-" and (options.file or os.path.isfile(f"{folder}/{name}")):
+        options.file = f"{folder}/{name}"
 
 
 class _Rejoined(io.RawIOBase):

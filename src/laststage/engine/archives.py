@@ -45,11 +45,11 @@ def unpack_stream(stream: BinaryIO, start: bytes, folder: str) -> bool:
 
     Return whether it is one; nothing is read from it if it is not.
     """
-    with _opened(stream, start) as opened:
-        if opened is stream and not _is_tar(start[:512]):
-            return False
-        os.makedirs(folder)
-        unpack(entries(opened, "the context", whiteouts=False), Unpacker(folder))
+    opened = _opened(stream, start)
+    if opened is stream and not _is_tar(start[:512]):
+        return False
+    os.makedirs(folder)
+    unpack(entries(opened, "the context", whiteouts=False), Unpacker(folder))
     return True
 
 

@@ -28,7 +28,9 @@ DigestOf = Callable[[str, os.stat_result], str]
 
 
 class Fetched(Struct, frozen=True):
-    """A remote file that is here: its *name* by its URL, where it is, what it holds and its time."""
+    """A remote file or repository that is here: its *name* by its URL, where it is, what it holds,
+    its size in bytes and its time.
+    """
 
     name: str
     path: str
@@ -143,7 +145,10 @@ class CopyPlan:
 
     def add_remote(self, file: Fetched, entry: Entry) -> None:
         """Add a file that was fetched; it is unpacked only where that was asked for."""
-        if self._operation.unpack == "always":
+        if os.path.isdir(file.path):
+            root = Found("", "", Entry(path="", kind="dir", mode=0o755))
+            self._tree(Folder(file.path), root, self._base, keep_owner=False)
+        elif self._operation.unpack == "always":
             self._archive(file.path)
         else:
             self.add_file(file.name, entry, file.path)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 from email.utils import parsedate_to_datetime
 from urllib.parse import unquote, urlsplit
 
 from laststage.engine.copying import Fetched
 from laststage.errors import IntegrityError, UsageError
 from laststage.model.digest import Digest
+from laststage.model.repository import Repository
 from laststage.net.http import Transport, shown
 from laststage.net.retry import retrying
+from laststage.sandbox.git import Git
 from laststage.store.atomic import Staged, disk_errors
 from laststage.store.records import Records
 from laststage.store.root import Store
+from laststage.store.snapshots import Snapshots
 
 _PIECE = 1 << 20
 _MAX_SIZE = 1 << 40
@@ -40,6 +45,33 @@ def fetch_file(store: Store, transport: Transport, url: str, checksum: str) -> F
         raise IntegrityError(f"{shown(url)}: expected {checksum}, got sha256:{found.digest}")
     records.put(key, found)
     return found
+
+
+def fetch_repository(
+    store: Store, git: Git, repository: Repository, checksum: str, *, keep_git_dir: bool
+) -> Fetched:
+    """Return the files of a git repository, checked out into the store's downloads.
+
+    Raise IntegrityError if its commit does not begin with *checksum*.
+    """
+    commit = git.commit_of(repository)
+    if checksum and not commit.startswith(checksum):
+        raise IntegrityError(f"{repository.url}: expected commit {checksum}, got {commit}")
+    identity = f"{repository.url} {commit} {keep_git_dir}"
+    folder = store.path("downloads", Digest.of(identity.encode()).hex)
+    if not os.path.isdir(folder):
+        with Snapshots(store).staging() as staging:
+            git.check_out(repository, commit, f"{staging}/tree")
+            if not keep_git_dir:
+                shutil.rmtree(f"{staging}/tree/.git")
+            os.makedirs(os.path.dirname(folder), exist_ok=True)
+            with contextlib.suppress(OSError):  # another build was first
+                os.rename(f"{staging}/tree", folder)
+    path = f"{folder}/{repository.folder}".rstrip("/")
+    if not os.path.isdir(path):
+        raise UsageError(f"{repository.url} has no folder {repository.folder}")
+    name = os.path.basename(repository.url).removesuffix(".git")
+    return Fetched(name, path, f"{commit}:{repository.folder}:{keep_git_dir}", 0, 0)
 
 
 def _download(store: Store, transport: Transport, url: str, name: str) -> Fetched:

@@ -49,7 +49,7 @@ class Tools(NamedTuple):
     runner: Callable[[], Runner]
     make_base: Callable[[str, Callable[[str], None]], None]
     sink: Sink
-    fetch: Callable[[str, str], Fetched]
+    fetch: Callable[[RemoteFile], Fetched]
     outside: Outside
     epoch: int | None
 
@@ -142,7 +142,7 @@ class Solver:
         assert isinstance(operation, CopyOp)
         context = self._tools.contexts[operation.context]
         try:
-            fetched = [self._tools.fetch(file.url, file.checksum) for file in operation.remote]
+            fetched = [self._tools.fetch(file) for file in operation.remote]
             self._fetched[position] = fetched
             digest = content_digest(operation, context, context.digest, fetched)
         except LaststageError as error:

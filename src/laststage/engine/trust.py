@@ -9,6 +9,7 @@ taken out of its layer again.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import re
@@ -78,8 +79,12 @@ def _topmost(lowers: list[str], path: str) -> str | None:
     return None
 
 
+@functools.lru_cache(maxsize=8)
 def _merged(ca_bundle: str, own: str | None) -> bytes:
-    """Return the host's certificates and those of the image that the host lacks."""
+    """Return the host's certificates and those of the image that the host lacks.
+
+    *own* is a file of a snapshot, which never changes; the host's are read once in a process.
+    """
     with open(ca_bundle, "rb") as file:
         host = file.read()
     if own is None or not os.path.isfile(own) or os.path.islink(own):

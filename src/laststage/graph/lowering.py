@@ -52,6 +52,7 @@ from laststage.graph.operations import (
 )
 from laststage.model.digest import Digest
 from laststage.model.platform import Platform
+from laststage.model.repository import Repository
 from laststage.model.span import Span
 from laststage.oci.documents import History, RunConfig
 
@@ -330,7 +331,7 @@ class _Lowering:
         directory = parents or destination.endswith(("/", "/.")) or destination == "."
         path = configs.joined_path(state.config.working_dir or "/", destination)
         words = tuple(expand(word) for word in line.sources)
-        remote = tuple(word for word in words if isinstance(line, Add) and is_remote(word))
+        remote = tuple(word for word in words if isinstance(line, Add) and _is_remote(word))
         if len(words) + len(line.heredocs) > 1 and not directory:
             raise WordError(
                 "several sources need a directory as their destination",
@@ -393,9 +394,8 @@ def _network(word: str) -> Literal["default", "none", "host"]:
             raise WordError(f"--network={word}: not one of default, none, host", near="--network")
 
 
-def is_remote(word: str) -> bool:
-    """Whether a source of ADD is fetched rather than found in the context."""
-    return word.startswith(("http://", "https://", "git://", "git@", "ssh://"))
+def _is_remote(word: str) -> bool:
+    return word.startswith(("http://", "https://")) or Repository.parse(word) is not None
 
 
 def _remote_files(
@@ -404,13 +404,14 @@ def _remote_files(
     checksum = expand(line.checksum)
     if checksum and (len(words) != 1 or len(line.sources) != 1):
         raise WordError("--checksum needs one remote source, and no other", near="--checksum")
-    if checksum:
-        Digest.parse(checksum)
     for word in words:
-        path = word.partition("#")[0].partition("?")[0]
-        if not word.startswith("http") or path.endswith(".git") or line.keep_git_dir is not None:
-            raise WordError("ADD from a git repository is not supported yet", near=word)
-    return tuple(RemoteFile(word, checksum) for word in words)
+        if Repository.parse(word) is not None:
+            continue
+        if checksum:
+            Digest.parse(checksum)
+        if line.keep_git_dir is not None:
+            raise WordError("--keep-git-dir is for git repositories", near="--keep-git-dir")
+    return tuple(RemoteFile(word, checksum, bool(line.keep_git_dir)) for word in words)
 
 
 def _unpack(line: Add) -> Literal["never", "archives", "always"]:

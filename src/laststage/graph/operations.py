@@ -37,10 +37,13 @@ class InlineFile(Struct, frozen=True):
 
 
 class RemoteFile(Struct, frozen=True):
-    """A file behind a URL; *checksum* is a digest, or empty if any content will do."""
+    """A file behind a URL, or a git repository; *checksum* is a digest or the beginning of a commit,
+    empty if any content will do.
+    """
 
     url: str
     checksum: str = ""
+    keep_git_dir: bool = False
 
 
 class CopyOp(Struct, frozen=True, tag="copy", kw_only=True):

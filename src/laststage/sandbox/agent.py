@@ -39,13 +39,13 @@ def _serve(server: socket.socket, agent: str) -> None:
 
 
 def _connect(client: socket.socket, agent: str) -> None:
-    with client, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as upstream:
-        with contextlib.suppress(OSError):
-            upstream.connect(agent)
-            back = threading.Thread(target=_pump, args=(upstream, client), daemon=True)
-            back.start()
-            _pump(client, upstream)
-            back.join()
+    upstream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with client, upstream, contextlib.suppress(OSError):
+        upstream.connect(agent)
+        back = threading.Thread(target=_pump, args=(upstream, client), daemon=True)
+        back.start()
+        _pump(client, upstream)
+        back.join()
 
 
 def _pump(source: socket.socket, target: socket.socket) -> None:

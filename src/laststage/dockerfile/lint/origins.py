@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from laststage.dockerfile.errors import WordError, did_you_mean
+from laststage.dockerfile.errors import WordError
 from laststage.dockerfile.expand import expand
+from laststage.dockerfile.lint.plausible import nearest
 from laststage.dockerfile.lint.problems import Lintable, Problem, variable
 from laststage.errors import UsageError
 from laststage.model.platform import Platform

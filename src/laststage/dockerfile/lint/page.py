@@ -47,13 +47,15 @@ def _section(rule: Rule) -> str:
 
 What to do: {rule.mend}. ({kind})
 
+Found here:
+
 ```dockerfile
-# not so
 {rule.bad.rstrip()}
 ```
 
+Not here:
+
 ```dockerfile
-# but so
 {rule.good.rstrip()}
 ```
 """

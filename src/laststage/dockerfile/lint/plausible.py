@@ -33,17 +33,30 @@ def may_be_inherited(name: str, *, known: Iterable[str], elsewhere: frozenset[st
     return not any(_is_slip(name, other) for other in known)
 
 
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the name among *known* that was probably meant, or nothing."""
+    far = 2 if len(name) > 3 else 1
+    near = (
+        (_distance(name, other), other) for other in known if abs(len(name) - len(other)) <= far
+    )
+    distance, other = min(near, default=(far + 1, ""))
+    return other if len(name) > 2 and distance <= far else ""
+
+
 def _is_slip(name: str, other: str) -> bool:
     """Whether *name* is *other* with one letter wrong, missing or added, or two swapped."""
-    longest = max(len(name), len(other))
-    if longest < 3 or abs(len(name) - len(other)) > 1:
+    if len(name) < 3 or abs(len(name) - len(other)) > 1:
         return False
-    if len(name) == len(other) and sorted(name) == sorted(other):
-        return sum(a != b for a, b in zip(name, other, strict=True)) == 2
-    start = 0
-    while start < min(len(name), len(other)) and name[start] == other[start]:
-        start += 1
-    rest, others = name[start:], other[start:]
-    if len(name) == len(other):
-        return rest[1:] == others[1:]
-    return rest[1:] == others or rest == others[1:]
+    swapped = sorted(name) == sorted(other) and sum(map(str.__ne__, name, other)) == 2
+    return swapped or _distance(name, other) == 1
+
+
+def _distance(one: str, other: str) -> int:
+    """Return how many letters must be changed, added or taken away."""
+    row = list(range(len(other) + 1))
+    for position, letter in enumerate(one, 1):
+        previous, row[0] = row[0], position
+        for column, against in enumerate(other, 1):
+            cheapest = min(row[column] + 1, row[column - 1] + 1, previous + (letter != against))
+            previous, row[column] = row[column], cheapest
+    return row[-1]

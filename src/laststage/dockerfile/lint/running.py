@@ -7,7 +7,7 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from laststage.dockerfile.errors import WordError, did_you_mean
+from laststage.dockerfile.errors import WordError
 from laststage.dockerfile.expand import expand
 from laststage.dockerfile.instructions import (
     Add,
@@ -26,7 +26,7 @@ from laststage.dockerfile.instructions import (
     Volume,
     Workdir,
 )
-from laststage.dockerfile.lint.plausible import may_be_inherited
+from laststage.dockerfile.lint.plausible import may_be_inherited, nearest
 from laststage.dockerfile.lint.problems import Problem, keyword_of, variable, word
 
 if TYPE_CHECKING:
@@ -63,11 +63,12 @@ def undefined_var(step: Step) -> Iterator[Problem]:
             continue
         if not step.point.knows_base and may_be_inherited(name, known=known, elsewhere=step.names):
             continue
-        hint = did_you_mean(name, known)
-        if name in step.names:
-            hint = "it is set elsewhere in this file, not above in this stage"
         message = f"${name} is not defined"
-        yield Problem(step.line, f"{message}; {hint}" if hint else message, variable(name))
+        if name in step.names:
+            message += "; it is set elsewhere in this file, not above in this stage"
+        elif meant := nearest(name, sorted(known)):
+            message += f"; did you mean ${meant}?"
+        yield Problem(step.line, message, variable(name))
 
 
 def _undefined(
@@ -131,7 +132,8 @@ def workdir_relative_path(step: Step) -> Iterator[Problem]:
     if isinstance(step.line, Workdir) and not step.point.has_workdir:
         path = _expanded(step, step.line.path)
         if path is not None and not path.startswith("/"):
-            yield Problem(step.line, f"{path or 'an empty path'} is relative to the base image's")
+            shown = path or "an empty path"
+            yield Problem(step.line, f"{shown} is relative to whatever the base image has")
 
 
 def multiple_instructions_disallowed(step: Step) -> Iterator[Problem]:
@@ -213,11 +215,10 @@ def _ports(step: Step) -> Iterator[tuple[str, bool, str]]:
     if not isinstance(step.line, Expose):
         return
     for written in step.line.ports:
-        try:
+        texts: list[str] = []
+        with suppress(WordError):
             texts = step.point.scope.expand_words(written)
-        except WordError:
-            continue
-        for text in texts:
+        for text in texts if _is_known(step, written) else ():
             *mapped, port = text.split(":")
             number, _, protocol = port.partition("/")
             if number and protocol.lower() in ("", *_PROTOCOLS):
@@ -225,10 +226,16 @@ def _ports(step: Step) -> Iterator[tuple[str, bool, str]]:
 
 
 def _expanded(step: Step, text: str) -> str | None:
+    """Return what *text* stands for, None if that is an error or depends on an unknown base."""
     try:
-        return step.point.scope.expand(text)
+        return step.point.scope.expand(text) if _is_known(step, text) else None
     except WordError:
         return None
+
+
+def _is_known(step: Step, text: str) -> bool:
+    known = step.point.scope.declared
+    return step.point.knows_base or all(name in known for name in _undefined(step, text))
 
 
 RUNNING: dict[str, Callable[[Step], Iterator[Problem]]] = {
