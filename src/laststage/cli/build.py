@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from argparse import ArgumentParser, Namespace
+from typing import TypedDict
 
 import msgspec
 
@@ -18,6 +19,8 @@ from laststage.cli.settings import add_settings, read_settings
 from laststage.cli.shell import offer_shell
 from laststage.cli.shown import make_display
 from laststage.cli.sources import open_context
+from laststage.errors import UsageError
+from laststage.model.platform import Platform
 from laststage.store import atomic
 from laststage.workspace import Workspace
 
@@ -51,12 +54,15 @@ def run(options: Namespace) -> int:
     workspace = Workspace(settings, sink=display.show)
     with open_context(options, workspace):
         request = read_request(options, os.environ)
+        if options.check:
+            return _check(request)
         if options.print:
             sys.stdout.write(printed(workspace, request, options.print))
             return 0
         if options.debug_on_error:
             request = offer_shell(workspace, request, display)
         with display:
+            _warn(workspace, request)
             report = api.build(workspace, request)
         output = report_json(report) if options.json else _text(report, options)
         if not any(out.destination == "-" for out in request.outputs):
@@ -74,6 +80,43 @@ def run(options: Namespace) -> int:
                 started_ns=started_ns,
             )
     return 0
+
+
+def _check(request: api.BuildRequest) -> int:
+    """Print what the checks find in the Dockerfile; return 1 if that is anything."""
+    from laststage.cli.lint import check, shown
+
+    if request.dockerfile is None:
+        raise UsageError("there is no Dockerfile to check", hint="name it with --file")
+    found = check(request.dockerfile, request.dockerfile_name, **_checked(request))
+    sys.stdout.write(shown(found, "text"))
+    return 1 if found.findings else 0
+
+
+def _warn(workspace: Workspace, request: api.BuildRequest) -> None:
+    """Show what the checks find in a user's own Dockerfile."""
+    if request.dockerfile is not None:
+        from laststage.cli.lint import build_warnings
+
+        name = request.dockerfile_name
+        for warning in build_warnings(request.dockerfile, name, **_checked(request)):
+            workspace.sink(warning)
+
+
+def _checked(request: api.BuildRequest) -> _Checked:
+    return {
+        "ignore": request.ignore,
+        "build_args": request.build_args,
+        "target": request.target,
+        "platform": request.platform,
+    }
+
+
+class _Checked(TypedDict):
+    ignore: str
+    build_args: dict[str, str]
+    target: str
+    platform: Platform | None
 
 
 def _is_repeatable(options: Namespace, report: api.BuildReport) -> bool:

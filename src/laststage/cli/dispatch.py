@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from importlib import import_module
+from types import FrameType
 from typing import Protocol
 
 from laststage import __version__
@@ -56,7 +58,15 @@ def _run(name: str, arguments: Sequence[str]) -> int:
     module.configure(parser)
     options = parser.parse_args(arguments)
     options.words = [name, *arguments]
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup has its reason to ignore it
+            signal.signal(number, _end)
     return module.run(options)
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    """End the command as Ctrl-C does: with its steps, and with nothing left behind."""
+    raise SystemExit(128 + number)
 
 
 def error_text(error: LaststageError) -> str:

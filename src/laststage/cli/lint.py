@@ -69,7 +69,7 @@ def run(options: Namespace) -> int:
         raise UsageError("--json and --sarif exclude each other")
     name, context = _places(options.path, options.file)
     checked = check(
-        sys.stdin.read() if name == _STDIN else _read(name),
+        _read(name),
         "stdin" if name == _STDIN else name,
         ignore=_ignore_text(context, name),
         build_args=_build_args(options.build_arg, os.environ),
@@ -192,20 +192,27 @@ def _build_args(words: Iterable[str], environ: Mapping[str, str]) -> dict[str, s
 
 def _read(path: str) -> str:
     try:
+        if path == _STDIN:
+            return sys.stdin.buffer.read().decode()
         with open(path, encoding="utf-8", newline="") as file:
             return file.read()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise DockerfileError(f"cannot read the Dockerfile: {reason}", where=path) from error
+        where = "stdin" if path == _STDIN else path
+        raise DockerfileError(f"cannot read the Dockerfile: {reason}", where=where) from error
 
 
 def _ignore_text(context: str, dockerfile: str) -> str:
     """Return the ignore file that counts, or nothing."""
     own = f"{dockerfile}.dockerignore" if dockerfile != _STDIN else ""
     for path in (own, f"{context}/.dockerignore" if context else ""):
-        if path and os.path.isfile(path):
+        if not path or not os.path.isfile(path):
+            continue
+        try:
             with open(path, encoding="utf-8", errors="surrogateescape") as file:
                 return file.read()
+        except OSError as error:
+            raise UsageError(f"cannot read it: {error.strerror}", where=path) from error
     return ""
 
 
@@ -274,10 +281,9 @@ def _sarif_rule(rule: Rule) -> object:
 
 
 def _sarif_place(finding: Finding) -> object:
-    region = {"startLine": finding.span.line, "endLine": finding.span.end_line}
-    if finding.span.column:
-        region["startColumn"] = finding.span.column
-    return {"artifactLocation": {"uri": quote(finding.span.file)}, "region": region}
+    span = finding.span
+    region = {"startLine": span.line, "startColumn": span.column, "endLine": span.end_line}
+    return {"artifactLocation": {"uri": quote(span.file)}, "region": region}
 
 
 def _json(value: object) -> str:

@@ -47,7 +47,8 @@ def content_digest(
 ) -> str:
     """Return the digest of what *operation* takes from *folder*: names, modes, links, contents.
 
-    Times and owners are not in it, for a copy does not depend on them. *digest_of* knows a file's
+    Times are not in it, nor the owners of a context's files, which a copy does not keep. *digest_of*
+    knows a file's
     digest from its path and stat; without it every file is read.
     """
     rows: list[object] = [[file.name, file.content] for file in operation.inline]
@@ -55,16 +56,18 @@ def content_digest(
     for found in _find_all(operation, folder):
         assert folder is not None
         named = operation.parents or found.entry.kind != "dir"
-        rows.append(["source", (found.path if operation.parents else found.name) if named else ""])
+        name = found.path if operation.parents else found.name
+        rows.append(["source", os.fsencode(name) if named else ""])
         for path, entry, status in _walk(folder, found):
             content = ""
             if entry.kind == "file":
                 inside = f"{found.path}/{path}" if path and found.path else path or found.path
                 full = folder.full(inside)
                 content = digest_of(inside, status) if digest_of else file_digest(full)
-            rows.append(
-                [path, entry.kind, entry.mode, entry.link, entry.device, entry.xattrs, content]
-            )
+            xattrs = entry.xattrs if operation.origin == "stage" else ()
+            owner_of = (entry.uid, entry.gid) if operation.origin == "stage" else ()
+            names = (os.fsencode(path), os.fsencode(entry.link))  # they may be no UTF-8
+            rows.append([*names, entry.kind, entry.mode, owner_of, entry.device, xattrs, content])
     return Digest.of(json.encode(rows)).hex
 
 
@@ -85,7 +88,7 @@ def copied_pieces(
     found = _find_all(operation, folder)
     remote = tuple(fetched)
     count = len(found) + len(operation.inline) + len(remote)
-    if count > 1 and not operation.destination.endswith("/"):
+    if count > 1 and not plan.into:
         raise BuildError(
             f"{count} sources cannot become the one file {operation.destination}",
             hint=f"end the destination with a slash: {operation.destination}/",
@@ -119,9 +122,7 @@ class CopyPlan:
         destination = operation.destination.strip("/")
         self._base = destination if operation.link else view.resolve(destination)
         here = self._lookup(self._base)
-        self._into = operation.destination.endswith("/") or (
-            here is not None and here.kind == "dir"
-        )
+        self.into = operation.destination.endswith("/") or (here is not None and here.kind == "dir")
 
     def add(self, folder: Folder, source: Found) -> None:
         """Add what one source names: a directory's content, an archive's, or a file."""
@@ -155,7 +156,7 @@ class CopyPlan:
 
     def add_file(self, name: str, entry: Entry, content: str | bytes) -> None:
         """Add one file: into the destination where that is a directory, else as it."""
-        self._file(f"{self._base}/{name}".strip("/") if self._into else self._base, entry, content)
+        self._file(f"{self._base}/{name}".strip("/") if self.into else self._base, entry, content)
 
     def pieces(self) -> list[Piece]:
         """Return everything in a layer's order."""
@@ -183,7 +184,9 @@ class CopyPlan:
                 continue
             target = f"{base}/{path}".strip("/") if path else base
             full = folder.full(f"{source.path}/{path}".strip("/"))
-            if entry.kind == "dir":
+            if not path:
+                self._destination(target)
+            elif entry.kind == "dir":
                 self._directory(target, entry, keep_owner=keep_owner)
             elif entry.kind == "hardlink":
                 link = f"{base}/{entry.link}".strip("/")
@@ -208,6 +211,14 @@ class CopyPlan:
         placed = self._owned(structs.replace(entry, path=target), keep_owner=keep_owner)
         self._pieces[target] = (placed, content if entry.kind == "file" else None)
 
+    def _destination(self, target: str) -> None:
+        """Add the directory that takes the content of another; one that is there stays as it is."""
+        here = self._lookup(target) if target else None
+        if target and target not in self._pieces and (here is None or here.kind != "dir"):
+            if here is not None:
+                raise BuildError(f"cannot copy a directory over the file /{target}")
+            self._lead_to(f"{target}/.")
+
     def _directory(self, target: str, entry: Entry, *, keep_owner: bool) -> None:
         target = self._placed(target) if target else ""
         if not target or target in self._pieces:
@@ -216,9 +227,7 @@ class CopyPlan:
         if here is not None and here.kind == "symlink":
             target = self._view.resolve(target)
             here = self._lookup(target)
-        if here is not None and here.kind == "dir":
-            return  # what is there keeps its mode and owner
-        if here is not None:
+        if here is not None and here.kind != "dir":
             raise BuildError(f"cannot copy a directory over the file /{target}")
         self._lead_to(target)
         placed = self._owned(structs.replace(entry, path=target), keep_owner=keep_owner)
@@ -228,9 +237,13 @@ class CopyPlan:
         """Return *entry* with the owner and mode that the instruction gives it."""
         if self._owner is not None:
             entry = structs.replace(entry, uid=self._owner[0], gid=self._owner[1])
-        elif not keep_owner:
+        elif self._operation.origin == "context" and not keep_owner:
             entry = structs.replace(entry, uid=0, gid=0)
-        if self._change is not None and entry.kind not in ("symlink", "hardlink"):
+        if self._operation.origin == "context":
+            # attributes are the build machine's, as owners are; but an archive says what it means
+            kept = ("security.capability",) if keep_owner else ()
+            entry = structs.replace(entry, xattrs=tuple(x for x in entry.xattrs if x[0] in kept))
+        if self._change is not None and entry.kind != "symlink":
             entry = structs.replace(entry, mode=self._change(entry.mode, entry.kind == "dir"))
         return entry
 

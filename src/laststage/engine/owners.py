@@ -21,19 +21,18 @@ class Identity(NamedTuple):
 def identity(user: str, read: Read) -> Identity:
     """Return who ``name[:group]`` is; *read* gives the image's files.
 
-    An id that /etc/passwd does not know has group 0, as in Docker. Raise BuildError for a name
-    that it does not know.
+    A number is that id, whoever has it, with group 0, as in BuildKit. Raise BuildError for a name
+    that /etc/passwd does not know.
     """
-    name, colon, group = user.partition(":")
-    name = name or "0"
-    row = _find(name, read("etc/passwd"), column=2)
-    if row is None and not name.isdigit():
+    name, _, group = user.partition(":")
+    row = None if not name or name.isdigit() else _find(name, read("etc/passwd"))
+    if row is None and name and not name.isdigit():
         raise BuildError(f"no user {name!r} in the image's /etc/passwd", hint="use a numeric id")
-    uid = int(row[2]) if row else int(name)
-    gid = int(row[3]) if row and len(row) > 3 and row[3].isdigit() else 0
-    if colon and group:
+    uid = int(row[2]) if row else int(name or "0")
+    if group:
         return Identity(uid, _group(group, read))
-    login = row[0] if row else ""
+    gid = int(row[3]) if row and len(row) > 3 and row[3].isdigit() else 0
+    login = row[0] if row else "" if name else "root"
     groups = tuple(
         int(entry[2])
         for entry in _rows(read("etc/group"))
@@ -56,15 +55,15 @@ def owner(chown: str, read: Read) -> tuple[int, int]:
 def _group(name: str, read: Read) -> int:
     if name.isdigit():
         return int(name)
-    row = _find(name, read("etc/group"), column=2)
+    row = _find(name, read("etc/group"))
     if row is None:
         raise BuildError(f"no group {name!r} in the image's /etc/group", hint="use a numeric id")
     return int(row[2])
 
 
-def _find(name: str, data: bytes | None, *, column: int) -> list[str] | None:
+def _find(name: str, data: bytes | None) -> list[str] | None:
     for row in _rows(data):
-        if len(row) > column and row[column].isdigit() and name in (row[0], row[column]):
+        if len(row) > 2 and row[2].isdigit() and row[0] == name:
             return row
     return None
 

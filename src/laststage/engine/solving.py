@@ -30,6 +30,7 @@ from laststage.graph.operations import (
     Graph,
     Node,
     NodeId,
+    RemoteFile,
     RunOp,
     WorkdirOp,
 )

@@ -54,10 +54,8 @@ class Folder:
                 raise BuildError(f"{word}: not found", hint=self._near(pattern))
             return [structs.replace(found, pivot=pivot)]
         paths = dict.fromkeys(self._glob(pattern.split("/"), "", deep=parents))
-        matches = [structs.replace(self._found(path), pivot=pivot) for path in paths]
-        if not matches:
-            raise BuildError(f"{word}: matches nothing", hint=self._near(pattern))
-        return matches
+        # a pattern that matches nothing is no mistake, in Docker either
+        return [structs.replace(self._found(path), pivot=pivot) for path in paths]
 
     def entry(self, path: str) -> Entry:
         """Return what is at *path*, with its own content even where it shares it."""

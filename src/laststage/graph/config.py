@@ -25,6 +25,8 @@ from laststage.oci.documents import RunConfig
 DEFAULT_SHELL = ("/bin/sh", "-c")
 # What a command's path is when neither base nor Dockerfile sets one, as in Docker.
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# What an image from scratch begins with, in Docker.
+EMPTY = RunConfig(env=(f"PATH={DEFAULT_PATH}",), working_dir="/")
 _PORT = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/([A-Za-z]+))?")
 
 
@@ -95,6 +97,22 @@ def with_ports(config: RunConfig, instruction: Expose, scope: Scope) -> RunConfi
     return msgspec.structs.replace(config, exposed_ports=ports)
 
 
+def with_stop_signal(config: RunConfig, word: str) -> RunConfig:
+    """Return *config* after STOPSIGNAL. Raise WordError for what is no signal of Linux."""
+    name = word.upper().removeprefix("SIG")
+    real_time = re.fullmatch(r"RTM(IN|AX)([+-]\d+)?", name)
+    if name.isdigit():
+        known = 0 < int(name) <= 64
+    else:
+        known = real_time is not None or name in _SIGNALS
+    if not known:
+        raise WordError(f"not a signal: {word}", hint="such as SIGTERM, or its number", near=word)
+    return msgspec.structs.replace(config, stop_signal=word)
+
+
+_SIGNALS = frozenset(
+    ["ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT", "KILL", "PIPE", "POLL", "PROF", "PWR", "QUIT", "SEGV", "STKFLT", "STOP", "SYS", "TERM", "TRAP", "TSTP", "TTIN", "TTOU", "URG", "USR1", "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ"]
+)
 _PROTOCOLS = ("tcp", "udp", "sctp")
 
 

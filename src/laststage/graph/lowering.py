@@ -213,7 +213,7 @@ class _Lowering:
         parent = base_stage(self._file, stage.index, name) if replaced is None else None
         if parent is not None:
             return self.stage(parent).child()
-        image = replaced or BaseImage((), RunConfig())
+        image = replaced or BaseImage((), configs.EMPTY)
         if replaced is None and name.lower() != "scratch":
             image = self._resolve(name, platform, line.omit)
         node = self._add(BaseOp(image.layers), (), stage, line)
@@ -251,8 +251,10 @@ class _Lowering:
         state.history.append(HistoryStep(created_by, made))
 
     def _workdir(self, stage: Stage, state: _State, line: Workdir) -> NodeId:
-        path = configs.joined_path(state.config.working_dir or "/", state.scope.expand(line.path))
-        state.config = msgspec.structs.replace(state.config, working_dir=path)
+        word = state.scope.expand(line.path)
+        path = configs.joined_path(state.config.working_dir or "/", word)
+        slash = "/" if word.endswith("/") and path != "/" else ""  # which Docker keeps
+        state.config = msgspec.structs.replace(state.config, working_dir=path + slash)
         operation = WorkdirOp(path, state.config.user)
         state.node = self._add(operation, (state.node,), stage, line)
         return state.node
@@ -274,7 +276,7 @@ class _Lowering:
         else:
             argv = (*(state.config.shell or configs.DEFAULT_SHELL), line.shell_text)
         env = {"PATH": configs.DEFAULT_PATH, **state.scope.environment}
-        cwd = state.config.working_dir or "/"
+        cwd = configs.joined_path("/", state.config.working_dir)
         mounts = MountLowering(
             cwd,
             state.scope.expand,
@@ -332,12 +334,6 @@ class _Lowering:
         path = configs.joined_path(state.config.working_dir or "/", destination)
         words = tuple(expand(word) for word in line.sources)
         remote = tuple(word for word in words if isinstance(line, Add) and _is_remote(word))
-        if len(words) + len(line.heredocs) > 1 and not directory:
-            raise WordError(
-                "several sources need a directory as their destination",
-                hint=f"end it with a slash: {line.destination}/",
-                near=line.destination,
-            )
         operation = CopyOp(
             origin="stage" if len(inputs) > 1 else "context",
             context=context,
@@ -457,7 +453,7 @@ def _configure(state: _State, line: StageInstruction) -> None:
             volumes = {expand(path): dict[str, str]() for path in line.paths}
             config = msgspec.structs.replace(config, volumes={**(config.volumes or {}), **volumes})
         case Stopsignal():
-            config = msgspec.structs.replace(config, stop_signal=expand(line.signal))
+            config = configs.with_stop_signal(config, expand(line.signal))
         case Shell():
             config = configs.with_shell(config, line)
         case Healthcheck():

@@ -8,6 +8,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -19,6 +20,14 @@ from laststage.sandbox.namespace import in_user_namespace
 from laststage.sandbox.spec import SandboxSpec, runtime_config
 
 _PIECE = 1 << 16
+# Its input ends when the process at the other end does, in whatever way.
+_WATCH = """\
+state=$1; shift
+read -r end
+for sandbox in "$state"/*; do
+    [ ! -e "$sandbox" ] || "$@" delete --force "${sandbox##*/}"
+done
+"""
 
 
 class Runner(Protocol):
@@ -44,9 +53,12 @@ class OciRuntime:
         self._program = program
         self._folder = folder
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._lock = threading.Lock()
+        self._watched: int | None = None
 
     def run(self, spec: SandboxSpec, output: Callable[[str], None] | None) -> int:
         """Run *spec*, see Runner. Raise MachineError if the runtime itself cannot."""
+        self._watch()
         identifier = f"laststage-{secrets.token_hex(6)}"
         bundle = f"{self._folder}/{identifier}"
         os.makedirs(bundle, 0o700)
@@ -71,6 +83,17 @@ class OciRuntime:
         for identifier, process in tuple(self._running.items()):
             if self._quietly("kill", identifier, "KILL") != 0:
                 process.terminate()  # not started yet: then it never will be
+
+    def _watch(self) -> None:
+        """Have somebody end what runs, should this process be killed: the runtime outlives it."""
+        with self._lock:
+            if self._watched is None:
+                reading, self._watched = os.pipe()
+                shell = ["/bin/sh", "-c", _WATCH, "sh", f"{self._folder}/state", *self._command()]
+                actions: list[tuple[object, ...]] = [(os.POSIX_SPAWN_DUP2, reading, 0)]
+                actions += [(os.POSIX_SPAWN_OPEN, n, "/dev/null", os.O_WRONLY, 0) for n in (1, 2)]
+                os.posix_spawn(shell[0], shell, {}, file_actions=actions, setsid=True)
+                os.close(reading)
 
     def _command(self) -> list[str]:
         line = [self._program, "--root", f"{self._folder}/state"]

@@ -49,10 +49,10 @@ class Snapshots:
         folder = self._store.path("staging", secrets.token_hex(6))
         lock = try_lock(f"{folder}.lock")
         try:
-            with disk_errors("preparing a step"):
+            with disk_errors("unpacking or running a step"):
                 os.makedirs(f"{folder}/fs")
                 os.chmod(f"{folder}/fs", 0o755)  # noqa: S103  # a container's root, whatever the umask
-            yield folder
+                yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             with contextlib.suppress(FileNotFoundError):

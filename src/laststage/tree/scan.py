@@ -10,6 +10,8 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 
+from msgspec import structs
+
 from laststage.tree.entry import OVERLAY_NOTES, Entry, Kind, is_portable
 
 _KINDS: dict[int, Kind] = {
@@ -70,7 +72,9 @@ def _below(
         if status.st_nlink > 1:
             first = seen.setdefault((status.st_dev, status.st_ino), below)
             if first != below:
-                yield Entry(path=below, kind="hardlink", link=first), status
+                # with the attributes of what it shares: who unpacks may set them once more
+                entry = entry_of(full, below, status, overlay=overlay)
+                yield structs.replace(entry, kind="hardlink", link=first, size=0, xattrs=()), status
                 continue
         yield entry_of(full, below, status, overlay=overlay), status
 

@@ -101,7 +101,7 @@ class _Findings:
     """The problems that count, each once, as findings."""
 
     def __init__(self, about: Lintable) -> None:
-        self._source = about.file.source
+        self._lines = about.file.source.text.removeprefix("\ufeff").split("\n")
         self._options = _options(about)
         self._found: dict[Finding, None] = {}
 
@@ -116,7 +116,7 @@ class _Findings:
                     rule=name,
                     level="error" if options.error else rule.level,
                     message=problem.message,
-                    span=place(self._source, problem.line.span, problem.near),
+                    span=place(self._lines, problem.line.span, problem.near),
                     help=rule.mend,
                 )
                 self._found[finding] = None

@@ -56,9 +56,10 @@ def undefined_arg_in_from(about: Lintable) -> Iterator[Problem]:
             unknown |= _expanded(text, about.outside).unknown
         for name in unknown:
             if name not in declared:
-                hint = did_you_mean(name, declared | about.predefined)
                 message = f"${name} is not declared above the first FROM"
-                yield Problem(stage.base, f"{message}; {hint}" if hint else message, variable(name))
+                if meant := nearest(name, sorted(declared | about.predefined)):
+                    message += f"; did you mean ${meant}?"
+                yield Problem(stage.base, message, variable(name))
 
 
 def invalid_default_arg_in_from(about: Lintable) -> Iterator[Problem]:

@@ -13,7 +13,7 @@ _HEAD = """\
 # Checks
 
 `laststage lint` looks for what a Dockerfile may say but probably does not mean. The checks have the
-names that BuildKit gives them, and they find the same; where they differ, it is said here.
+names that BuildKit gives them, and they find the same but for what the end of this page says.
 
 A comment turns checks off. At the top of the file it counts for the whole file, right above an
 instruction for that one alone:
@@ -27,15 +27,32 @@ instruction for that one alone:
 build stops. `experimental` takes the names of experimental checks, or `all`; they count nowhere else.
 Several settings are separated by semicolons: `# check=skip=UndefinedVar;error=true`. The build
 argument `BUILDKIT_DOCKERFILE_CHECK` takes the place of the line at the top.
+"""
 
-Where a base image is not known, its variables are not known either. `UndefinedVar` then says nothing
-about names that an image may well set, like `PYTHON_VERSION`, unless they are surely slips of the pen.
+_TAIL = """\
+## Where this differs from BuildKit
+
+- A base image that is not known is not fetched. `UndefinedVar` then says nothing about names that an
+  image may well set, like `PYTHON_VERSION`, unless they are surely slips of the pen; other checks
+  say nothing about words that use such a name. ONBUILD instructions and the SHELL of an image do not
+  count.
+- A comment above an instruction counts for every check there. BuildKit passes over it for names of
+  stages, the case of keywords, empty lines, defaults of ARG in FROM and platforms of base images.
+  A repeated CMD can be allowed at either of the two.
+- A finding names the line and column of the word, not the first line of the instruction, and is
+  given once, however often the word stands there. `NoEmptyContinuation` names the empty line.
+- `InvalidDefaultArgInFrom` is about names with variables; any other bad name is an error anyway.
+- `CopyIgnoredFile` understands a source that begins with a slash or leads out of the context.
+- `InvalidDefinitionDescription` accepts an empty line below a comment, as its own text says, and
+  passes over comments that are about checks.
+- What cannot be built at all is an error without findings beside it. What cannot be expanded is
+  left to the build.
 """
 
 
 def checks_page() -> str:
     """Return the page as Markdown."""
-    return "\n".join((_HEAD, *(_section(rule) for rule in RULES.values())))
+    return "\n".join((_HEAD, *(_section(rule) for rule in RULES.values()), _TAIL))
 
 
 def _section(rule: Rule) -> str:

@@ -7,12 +7,13 @@ in one place for all of them.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
-from laststage.dockerfile.errors import DockerfileError, Source
+from laststage.dockerfile.errors import DockerfileError
 from laststage.dockerfile.ignore import IgnoreFile
 from laststage.dockerfile.instructions import Instruction
 from laststage.dockerfile.parser import Dockerfile
@@ -76,18 +77,13 @@ def lintable(
 def _globals(
     file: Dockerfile, build_args: Mapping[str, str], platforms: Mapping[str, str]
 ) -> Globals:
-    try:
+    with suppress(DockerfileError):
         return Globals(file, build_args, platforms)
-    except DockerfileError:
-        if len(file.args) == 1:
-            return Globals(structs.replace(file, args=()), build_args, platforms)
     kept = file.args[:0]
     for line in file.args:
-        try:
+        with suppress(DockerfileError):
             Globals(structs.replace(file, args=(*kept, line)), build_args, platforms)
-        except DockerfileError:
-            continue
-        kept = (*kept, line)
+            kept = (*kept, line)
     return Globals(structs.replace(file, args=kept), build_args, platforms)
 
 
@@ -106,10 +102,9 @@ def variable(name: str) -> str:
     return rf"\$\{{?{re.escape(name)}(?!\w)"
 
 
-def place(source: Source, span: Span, near: str) -> Span:
-    """Return where in *span* the expression *near* first matches; *span* itself if nowhere."""
+def place(lines: Sequence[str], span: Span, near: str) -> Span:
+    """Return where in *span* of *lines* the expression *near* first matches, else *span* itself."""
     if near:
-        lines = source.text.removeprefix("\ufeff").split("\n")
         for number in range(span.line, min(span.end_line, len(lines)) + 1):
             if found := re.search(near, lines[number - 1].rstrip("\r")):
                 return Span(span.file, number, number, found.start() + 1)
