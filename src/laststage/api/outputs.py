@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
 from typing import BinaryIO
 
 from laststage.api.request import BuildReport, Output
@@ -15,10 +14,8 @@ from laststage.oci.archive import save
 from laststage.store.atomic import Staged, disk_errors
 from laststage.tree.scan import scan
 from laststage.tree.tar import TarWriter
-from laststage.tree.unpack import Unpacker
+from laststage.tree.unpack import Unpacker, file_pieces
 from laststage.workspace import Workspace
-
-_PIECE = 1 << 20
 
 
 def write_output(workspace: Workspace, report: BuildReport, output: Output) -> None:
@@ -70,12 +67,5 @@ def _write_local(workspace: Workspace, report: BuildReport, destination: str) ->
             for entry, _ in scan(folder.root):
                 if not entry.path or entry.kind in ("char", "block"):
                     continue
-                unpacker.add(entry, _pieces(folder.full(entry.path), entry.kind == "file"))
+                unpacker.add(entry, file_pieces(folder.full(entry.path), entry.kind))
             unpacker.close()
-
-
-def _pieces(path: str, is_file: bool) -> Iterator[bytes]:
-    if is_file:
-        with open(path, "rb", buffering=0) as file:
-            while piece := file.read(_PIECE):
-                yield piece

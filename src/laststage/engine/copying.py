@@ -224,9 +224,6 @@ class CopyPlan:
         if not target or target in self._pieces:
             return
         here = self._lookup(target)
-        if here is not None and here.kind == "symlink":
-            target = self._view.resolve(target)
-            here = self._lookup(target)
         if here is not None and here.kind != "dir":
             raise BuildError(f"cannot copy a directory over the file /{target}")
         self._lead_to(target)

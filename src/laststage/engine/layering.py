@@ -16,9 +16,7 @@ from laststage.oci.layers import Piece
 from laststage.oci.layerstore import Layers
 from laststage.sandbox.overlay import opaque_attribute
 from laststage.tree.entry import Entry
-from laststage.tree.unpack import Unpacker
-
-_PIECE = 1 << 20
+from laststage.tree.unpack import Unpacker, file_pieces
 
 
 def copy_step(
@@ -80,8 +78,7 @@ def _keep(
         unpacker = Unpacker(f"{folder}/fs", overlay=True, attribute=opaque_attribute())
         for entry, content in pieces:
             if isinstance(content, str):
-                with open(content, "rb", buffering=0) as file:
-                    unpacker.add(entry, iter(lambda file=file: file.read(_PIECE), b""))  # type: ignore[misc]
+                unpacker.add(entry, file_pieces(content, entry.kind))
             else:
                 unpacker.add(entry, [content] if content else [])
         unpacker.close()

@@ -26,7 +26,8 @@ from laststage.oci.layerstore import Layers
 from laststage.sandbox import spec
 from laststage.sandbox.agent import forwarded_agent
 from laststage.store.locks import locked
-from laststage.tree.unpack import resolve
+from laststage.tree.scan import scan
+from laststage.tree.unpack import Unpacker, file_pieces, resolve
 
 
 class Outside(Struct, frozen=True):
@@ -95,35 +96,50 @@ class StepMounts:
                 assert_never(mount)
 
     def _bind(self, mount: BindMount) -> None:
-        layers = self._sources[mount.input - 1]
+        source = self._folder_of(mount.input, mount.source)
+        # what is written goes to the upper folder of this mount alone, which nobody keeps
+        self.mounts.append(spec.Mount(mount.target, source, read_only=mount.read_only))
+
+    def _folder_of(self, number: int, path: str) -> str:
+        """Return where *path* of the files of an input is, mounted while the step runs."""
+        layers = self._sources[number - 1]
         folder = self._stack.enter_context(mounted_folder(self._layers, layers))
-        parent, _, name = mount.source.strip("/").rpartition("/")
+        parent, _, name = path.strip("/").rpartition("/")
         try:
             source = f"{resolve(folder.root, parent)}/{name}".rstrip("/")
         except FileNotFoundError:
             source = ""
         if not source or not os.path.lexists(source):
-            raise BuildError(f"--mount=type=bind: {mount.source} is not there")
-        if os.path.islink(source):
-            source = resolve(folder.root, mount.source)
-        # what is written goes to the upper folder of this mount alone, which nobody keeps
-        self.mounts.append(spec.Mount(mount.target, source, read_only=mount.read_only))
+            raise BuildError(f"--mount: {path} is not there")
+        return resolve(folder.root, path) if os.path.islink(source) else source
 
     def _cache(self, mount: CacheMount) -> None:
         store = self._layers.store
-        name = Digest.of(mount.id.encode()).hex[:32]
+        name = Digest.of(f"{mount.id} {mount.source if mount.input else ''}".encode()).hex[:32]
         if mount.sharing == "locked":
             self._stack.enter_context(locked(store, f"cache-{name}"))
         path = store.path("caches", name)
         if mount.sharing == "private":
             path = self._private(name)
-        try:
-            os.mkdir(path)
-            os.chown(path, mount.uid, mount.gid)
-            os.chmod(path, mount.mode)
-        except FileExistsError:
-            pass
+        if not os.path.isdir(path):
+            self._new_cache(mount, path)
         self.mounts.append(spec.Mount(mount.target, path, read_only=mount.read_only))
+
+    def _new_cache(self, mount: CacheMount, path: str) -> None:
+        """Make a cache folder, with what its source holds if it has one."""
+        with self._layers.snapshots.staging() as folder:
+            made = f"{folder}/fs"
+            os.chown(made, mount.uid, mount.gid)
+            os.chmod(made, mount.mode)
+            if mount.input:
+                source = self._folder_of(mount.input, mount.source)
+                unpacker = Unpacker(made)
+                for entry, _ in scan(source):
+                    if entry.path:
+                        unpacker.add(entry, file_pieces(f"{source}/{entry.path}", entry.kind))
+                unpacker.close()
+            with contextlib.suppress(OSError):  # another step was first
+                os.rename(made, path)
 
     def _private(self, name: str) -> str:
         """Return the first folder of a cache that no other step is using."""
@@ -155,6 +171,8 @@ class StepMounts:
             self.mounts.append(spec.Mount(mount.target, path, read_only=True))
 
     def _agent(self, mount: SshMount) -> None:
+        # the variable is there with or without an agent, as in BuildKit
+        self.env.setdefault("SSH_AUTH_SOCK", mount.target)
         agent = self._outside.agents.get(mount.id)
         if agent is None:
             if mount.required:
@@ -166,7 +184,6 @@ class StepMounts:
         serving = forwarded_agent(agent, path, mode=mount.mode, uid=mount.uid, gid=mount.gid)
         self._stack.enter_context(serving)
         self.mounts.append(spec.Mount(mount.target, path))
-        self.env.setdefault("SSH_AUTH_SOCK", mount.target)
 
     def _script(self, script: InlineFile) -> None:
         path = self._in_memory(script.content.encode(), 0o755, 0, 0)

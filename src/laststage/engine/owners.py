@@ -21,18 +21,19 @@ class Identity(NamedTuple):
 def identity(user: str, read: Read) -> Identity:
     """Return who ``name[:group]`` is; *read* gives the image's files.
 
-    A number is that id, whoever has it, with group 0, as in BuildKit. Raise BuildError for a name
-    that /etc/passwd does not know.
+    A number is an id, never a name; one that /etc/passwd does not know has group 0, as in Docker.
+    Raise BuildError for a name that it does not know.
     """
     name, _, group = user.partition(":")
-    row = None if not name or name.isdigit() else _find(name, read("etc/passwd"))
-    if row is None and name and not name.isdigit():
+    name = name or "0"
+    row = _find(name, read("etc/passwd"))
+    if row is None and not name.isdigit():
         raise BuildError(f"no user {name!r} in the image's /etc/passwd", hint="use a numeric id")
-    uid = int(row[2]) if row else int(name or "0")
+    uid = int(row[2]) if row else int(name)
     if group:
         return Identity(uid, _group(group, read))
     gid = int(row[3]) if row and len(row) > 3 and row[3].isdigit() else 0
-    login = row[0] if row else "" if name else "root"
+    login = row[0] if row else ""
     groups = tuple(
         int(entry[2])
         for entry in _rows(read("etc/group"))
@@ -62,8 +63,9 @@ def _group(name: str, read: Read) -> int:
 
 
 def _find(name: str, data: bytes | None) -> list[str] | None:
+    column = 2 if name.isdigit() else 0
     for row in _rows(data):
-        if len(row) > 2 and row[2].isdigit() and row[0] == name:
+        if len(row) > 2 and row[2].isdigit() and row[column] == name:
             return row
     return None
 

@@ -26,6 +26,7 @@ from laststage.graph.keys import node_key
 from laststage.graph.operations import (
     BaseOp,
     BindMount,
+    CacheMount,
     CopyOp,
     Graph,
     Node,
@@ -236,7 +237,7 @@ class Solver:
             reads = [
                 (node.inputs[mount.input], _whole(mount.source))
                 for mount in operation.mounts
-                if isinstance(mount, BindMount)
+                if isinstance(mount, BindMount | CacheMount) and mount.input
             ]
         for source, what in reads:
             with mounted_folder(self._tools.layers, self.layers_of(source)) as folder:

@@ -1,15 +1,14 @@
 """What a runtime creates in a root file system only to mount something there.
 
 Mount points that were not in the image before are taken away after the step, with the directories
-that led to them, as BuildKit does: nobody asked for them.
+that led to them, as BuildKit does: nobody asked for them. ``/proc``, ``/sys`` and ``/dev`` stay, as
+they do there.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-
-_SYSTEM = ("/proc", "/dev", "/sys", "/dev/pts", "/dev/shm", "/dev/mqueue")  # noqa: S108
 
 
 class Stubs:
@@ -19,7 +18,7 @@ class Stubs:
         self._upper = upper
         self._missing: list[str] = []
         self._times: dict[str, tuple[int, int]] = {}
-        for target in (*_SYSTEM, *targets):
+        for target in targets:
             path = target.strip("/")
             parts = path.split("/")
             for end in range(1, len(parts) + 1):

@@ -20,12 +20,11 @@ _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-
 
 
 class TrustLayer:
-    """The extra lower folder, if there is one, and what it adds to the image."""
+    """The extra lower folder, if there is one, and the digest of the bundle in it."""
 
-    def __init__(self, folder: str = "", digest: bytes = b"", added: tuple[str, ...] = ()) -> None:
+    def __init__(self, folder: str = "", digest: bytes = b"") -> None:
         self.folders = [folder] if folder else []
         self._digest = digest
-        self._added = added
 
     def remove_from(self, upper: str) -> None:
         """Take out of the new layer at *upper* what came from here and not from the step."""
@@ -37,28 +36,21 @@ class TrustLayer:
                 with open(bundle, "rb") as file:
                     if hashlib.sha256(file.read()).digest() == self._digest:
                         os.unlink(bundle)
-        for path in reversed(self._added):
-            with contextlib.suppress(OSError):
-                os.rmdir(f"{upper}/{path}")
 
 
 def trust_layer(ca_bundle: str | None, lowers: list[str], folder: str) -> TrustLayer:
     """Make the lower folder for *ca_bundle* over *lowers* in *folder*.
 
-    The image's own certificates stay trusted. There is no such layer where the image keeps
-    certificates in a way of its own (a link for the directory).
+    The image's own certificates stay trusted. There is no such layer where the image has no folder
+    for certificates, or a way of its own to keep them (a link).
     """
-    if ca_bundle is None or not lowers:
+    if ca_bundle is None or _topmost(lowers, _FOLDERS[-1]) is None:
         return TrustLayer()
-    added = []
     os.mkdir(folder)
     for path in _FOLDERS:
         found = _topmost(lowers, path)
         os.mkdir(f"{folder}/{path}", 0o755)
-        if found is None:
-            added.append(path)
-            continue
-        if os.path.islink(found) or not os.path.isdir(found):
+        if found is None or os.path.islink(found) or not os.path.isdir(found):
             return TrustLayer()
         status = os.stat(found)  # what is merged shows the attributes of the topmost folder
         os.chown(f"{folder}/{path}", status.st_uid, status.st_gid)
@@ -68,7 +60,7 @@ def trust_layer(ca_bundle: str | None, lowers: list[str], folder: str) -> TrustL
     with open(f"{folder}/{_BUNDLE}", "wb") as file:
         file.write(content)
     os.chmod(f"{folder}/{_BUNDLE}", 0o644)
-    return TrustLayer(folder, hashlib.sha256(content).digest(), tuple(added))
+    return TrustLayer(folder, hashlib.sha256(content).digest())
 
 
 def _topmost(lowers: list[str], path: str) -> str | None:

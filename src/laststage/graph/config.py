@@ -101,17 +101,49 @@ def with_stop_signal(config: RunConfig, word: str) -> RunConfig:
     """Return *config* after STOPSIGNAL. Raise WordError for what is no signal of Linux."""
     name = word.upper().removeprefix("SIG")
     real_time = re.fullmatch(r"RTM(IN|AX)([+-]\d+)?", name)
-    if name.isdigit():
-        known = 0 < int(name) <= 64
-    else:
-        known = real_time is not None or name in _SIGNALS
-    if not known:
+    known = real_time is not None or name in _SIGNALS
+    if not known and not (name.isdigit() and 0 < int(name) <= 64):
         raise WordError(f"not a signal: {word}", hint="such as SIGTERM, or its number", near=word)
     return msgspec.structs.replace(config, stop_signal=word)
 
 
 _SIGNALS = frozenset(
-    ["ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT", "KILL", "PIPE", "POLL", "PROF", "PWR", "QUIT", "SEGV", "STKFLT", "STOP", "SYS", "TERM", "TRAP", "TSTP", "TTIN", "TTOU", "URG", "USR1", "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ"]
+    [
+        "ABRT",
+        "ALRM",
+        "BUS",
+        "CHLD",
+        "CLD",
+        "CONT",
+        "FPE",
+        "HUP",
+        "ILL",
+        "INT",
+        "IO",
+        "IOT",
+        "KILL",
+        "PIPE",
+        "POLL",
+        "PROF",
+        "PWR",
+        "QUIT",
+        "SEGV",
+        "STKFLT",
+        "STOP",
+        "SYS",
+        "TERM",
+        "TRAP",
+        "TSTP",
+        "TTIN",
+        "TTOU",
+        "URG",
+        "USR1",
+        "USR2",
+        "VTALRM",
+        "WINCH",
+        "XCPU",
+        "XFSZ",
+    ]
 )
 _PROTOCOLS = ("tcp", "udp", "sctp")
 

@@ -87,12 +87,15 @@ class MountLowering:
                 assert_never(mount)
 
     def _cache(self, mount: written.CacheMount) -> CacheMount:
-        if mount.from_ or mount.source:
-            raise WordError("a cache mount with from= or source= is not supported yet")
+        if mount.source and not mount.from_:
+            raise WordError("a cache mount with source= needs from=", near="source=")
         target = self._target(mount.target)
+        source = joined_path("/", mount.source)
         return CacheMount(
             target=target,
             id=mount.id or target,
+            input=self._input(mount.from_, source) if mount.from_ else 0,
+            source=source,
             sharing=mount.sharing,
             mode=0o755 if mount.mode is None else mount.mode,
             uid=mount.uid or 0,

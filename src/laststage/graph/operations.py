@@ -71,10 +71,15 @@ class CopyOp(Struct, frozen=True, tag="copy", kw_only=True):
 
 
 class CacheMount(Struct, frozen=True, tag="cache", kw_only=True):
-    """A folder that outlives builds, mounted for one step; what is in it changes no key."""
+    """A folder that outlives builds, mounted for one step; what is in it changes no key.
+
+    A new one begins with the files at *source* of input number *input*, or empty for input 0.
+    """
 
     target: str
     id: str
+    input: int = 0
+    source: str = ""
     sharing: str = "shared"
     mode: int = 0o755
     uid: int = 0

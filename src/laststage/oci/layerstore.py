@@ -130,6 +130,8 @@ class Layers:
 
     def pieces(self, identifier: str) -> Iterator[Piece]:
         """Yield the entries of a layer that has a snapshot, each with where its content is."""
+        if not self.snapshots.has(identifier):
+            raise IntegrityError(f"layer {identifier[:12]} is missing from the store")
         from laststage.oci.layers import plain_pieces
         from laststage.tree.scan import scan
 

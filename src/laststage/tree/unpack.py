@@ -11,10 +11,11 @@ import errno
 import os
 import shutil
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from laststage.errors import IntegrityError
 from laststage.tree.entry import OVERLAY_NOTES, Entry, is_portable
+from laststage.tree.tar import PIECE
 from laststage.tree.untar import Content
 
 _MAX_LINKS = 40  # as the kernel's own limit
@@ -81,7 +82,6 @@ class Unpacker:
                 return full
             case "hardlink":
                 self._hard_link(full, entry)
-                return full
             case "symlink":
                 self._remove(full)
                 os.symlink(entry.link, full)
@@ -143,8 +143,8 @@ class Unpacker:
 
     def _settle(self, entry: Entry, full: str) -> None:
         """Give what is at *full* the entry's owner, mode, attributes and time."""
-        if entry.kind == "dir" and os.path.islink(full):
-            return
+        if entry.kind in ("dir", "hardlink") and os.path.islink(full):
+            return  # what a link leads to is not this entry's, and may lie outside
         if self._keep_owner:
             os.chown(full, entry.uid, entry.gid, follow_symlinks=False)
         if entry.kind != "symlink":
@@ -245,3 +245,11 @@ def unpack(pairs: Iterable[tuple[Entry, Content]], unpacker: Unpacker) -> None:
     for entry, content in pairs:
         unpacker.add(entry, content.pieces())
     unpacker.close()
+
+
+def file_pieces(path: str, kind: str) -> Iterator[bytes]:
+    """Yield the content of the file at *path*; nothing for an entry of another *kind*."""
+    if kind == "file":
+        with open(path, "rb", buffering=0) as file:
+            while piece := file.read(PIECE):
+                yield piece
