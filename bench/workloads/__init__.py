@@ -1,0 +1,24 @@
+"""The workloads by name, in the order in which they run."""
+
+from workloads import calculator, copy, layers, parallel, runs, tiny
+from workloads.workload import Workload
+
+BASES = "base"
+# the bases that laststage is timed on assembling, each as the Dockerfile that makes it
+ASSEMBLED = {
+    name: f"FROM {name}\n"
+    for name in ("gcr.io/distroless/static-debian13:nonroot", "golang:1.24-trixie")
+}
+WORKLOADS = {
+    workload.name: workload
+    for workload in (
+        calculator.WORKLOAD,
+        tiny.WORKLOAD,
+        copy.WORKLOAD,
+        parallel.WORKLOAD,
+        runs.WORKLOAD,
+        layers.WORKLOAD,
+    )
+}
+
+__all__ = ["ASSEMBLED", "BASES", "WORKLOADS", "Workload"]
