@@ -70,6 +70,7 @@ class Workspace:
             self.layers, archive=self._archive, mirrors=self.mirrors, runner=self.runner
         )
         self._runner: OciRuntime | None = None
+        self._memories = 0
 
     def enter(self) -> None:
         """Make this process ready to mount and run, and the store to be written to.
@@ -83,6 +84,11 @@ class Workspace:
         self.store.prepare()
         # what must never be on a disk: a step's secrets, and the bundle that names its variables
         mount_memory(self.store.path("memory"))
+
+    def new_memory(self) -> str:
+        """Return the path of a new folder in memory, gone with this process; it is not made yet."""
+        self._memories += 1
+        return self.store.path("memory", f"build-{self._memories}")
 
     def runner(self) -> OciRuntime:
         """Return the OCI runtime of this machine. Raise MachineError if it has none."""

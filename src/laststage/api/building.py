@@ -19,6 +19,7 @@ from laststage.engine.context import Context
 from laststage.engine.exporting import export_image
 from laststage.engine.mounts import Outside
 from laststage.engine.solving import Solver, Tools
+from laststage.engine.trust import Trust
 from laststage.errors import BuildError
 from laststage.events import Noticed, Warned
 from laststage.graph.lowering import Lowered, lower
@@ -64,7 +65,10 @@ def lowered(workspace: Workspace, request: BuildRequest) -> tuple[str, Lowered]:
 
 def _planned(request: BuildRequest, planned: Plan) -> BuildRequest:
     return msgspec.structs.replace(
-        request, dockerfile=planned.dockerfile, ignore=planned.dockerignore + request.ignore
+        request,
+        dockerfile=planned.dockerfile,
+        ignore=planned.dockerignore + request.ignore,
+        proof=True,
     )
 
 
@@ -113,6 +117,7 @@ class _Build:
             executed=solver.executed,
             amended=(),
             layers=tuple(self._layers),
+            contexts=tuple(contexts.values()),
             weight=Scales(workspace.layers).weigh(self._layers),
             single=self._single(solver, lowered),
             is_local=not any(
@@ -181,7 +186,7 @@ class _Build:
                 agents=request.agents,
                 hosts=request.hosts,
                 memory=workspace.store.path("memory"),
-                ca_bundle=workspace.ca_bundle(),
+                trust=Trust(workspace.ca_bundle(), workspace.new_memory()),
                 proxies=proxies,
                 shm_size=request.shm_size,
                 limits=request.limits,
@@ -211,7 +216,11 @@ class _Build:
 
     def _single(self, solver: Solver, lowered: Lowered) -> Weight | None:
         """Return what one stage would have weighed: the stages copied from, with all left in them."""
-        if not lowered.sources or not all(map(solver.is_complete, lowered.sources)):
+        if (
+            not self._request.proof
+            or not lowered.sources
+            or not all(map(solver.is_complete, lowered.sources))
+        ):
             return None
         layers = [layer for node in lowered.sources for layer in solver.layers_of(node)]
         return Scales(self._workspace.layers).weigh(layers)
@@ -233,11 +242,8 @@ def inputs_of(workspace: Workspace, request: BuildRequest, report: BuildReport) 
     Those are the contexts (without what is ignored), the ignore file and Dockerfile, the records
     of the bases, and the image's blobs.
     """
-    if request.dockerfile is None:
-        planned = plan(request.context, package=request.package)[1]
-        request = msgspec.structs.replace(request, ignore=planned.dockerignore + request.ignore)
     found = []
-    for context in contexts_of(workspace, request).values():
+    for context in report.contexts:
         found += [f"{context.root}/{path}".rstrip("/") for path, _, _ in context.below("")]
         found.append(f"{context.root}/.dockerignore")
     name = os.path.abspath(request.dockerfile_name)

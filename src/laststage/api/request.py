@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from laststage.analysis.weighing import Weight
 from laststage.base.bases import Base
+from laststage.engine.context import Context
 from laststage.engine.exporting import Image
 from laststage.errors import UsageError
 from laststage.model.platform import Platform
@@ -32,7 +33,8 @@ class BuildRequest(Struct, frozen=True, kw_only=True):
     from: ``assemble`` makes them from Debian's packages, ``pull`` takes what the store has.
     *contexts* are further folders or images by name, *uncached* the stages that run again.
     *secret* gives a secret by its id, *agents* sockets by theirs. *on_failure* gets the sandbox of
-    a step that failed, as it then is.
+    a step that failed, as it then is. With *proof* the stages left behind are weighed
+    too, which an app's own plan always has; it costs reading and compressing all of them.
     """
 
     context: str
@@ -58,6 +60,7 @@ class BuildRequest(Struct, frozen=True, kw_only=True):
     shm_size: int = 64 << 20
     limits: tuple[Limit, ...] = ()
     on_failure: Callable[[SandboxSpec], None] | None = None
+    proof: bool = False
 
     def __post_init__(self) -> None:
         if self.bases not in POLICIES:
@@ -68,7 +71,8 @@ class BuildReport(Struct, frozen=True, kw_only=True):
     """What was built, and the proof of it.
 
     *single* is what an image of one stage would have weighed, *weight* what this one weighs.
-    *index* holds how the store's index writes each tag; *executed* counts the steps that ran. What is not local depends on a remote file, which may change.
+    *index* holds how the store's index writes each tag, *contexts* the folders as they were read;
+    *executed* counts the steps that ran. What is not local depends on a remote file, which may change.
     """
 
     image: Image
@@ -80,5 +84,6 @@ class BuildReport(Struct, frozen=True, kw_only=True):
     layers: tuple[str, ...]
     weight: Weight
     single: Weight | None
+    contexts: tuple[Context, ...] = ()
     index: tuple[bytes, ...] = ()
     is_local: bool = True

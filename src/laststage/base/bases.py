@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, json
 
 from laststage.base.recipe import Recipe, UnknownBaseError, find_recipe, variant
-from laststage.debian.archive import Archive, suites_of
-from laststage.debian.closure import closure, essential
-from laststage.debian.packages import Package
-from laststage.debian.sources import Mirrors
 from laststage.errors import UsageError
 from laststage.model.digest import Digest
 from laststage.model.platform import Platform
 from laststage.model.reference import Reference
 from laststage.oci.documents import RunConfig
 from laststage.oci.layerstore import Layers
-from laststage.sandbox.runtime import Runner
 from laststage.store.records import Records
+
+if TYPE_CHECKING:
+    from laststage.debian.archive import Archive
+    from laststage.debian.packages import Package
+    from laststage.debian.sources import Mirrors
+    from laststage.sandbox.runtime import Runner
 
 # Raised when the same recipe and packages would give another tree.
 _VERSION = 1
@@ -52,6 +54,8 @@ class PackageId(Struct, frozen=True):
     @property
     def package(self) -> Package:
         """The package as the archive fetches it."""
+        from laststage.debian.packages import Package
+
         return Package(
             name=self.name,
             version=self.version,
@@ -135,6 +139,8 @@ class Bases:
             if self._layers.exists(base.layer):
                 return
             recipe = find_recipe(Reference.parse(base.reference))
+            if recipe.kind == "builder":
+                self._runner()  # a machine without a runtime is told so before the download
             archive = self._archive(recipe.suite, base.platform)
             paths = archive.fetch([package.package for package in base.packages])
         if recipe.kind == "distroless":
@@ -159,6 +165,8 @@ class Bases:
             self._layers.snapshots.commit(folder, base.layer, sync=True)
 
     def _look_up(self, reference: Reference, platform: Platform, omit: tuple[str, ...]) -> Base:
+        from laststage.debian.closure import closure, essential
+
         recipe = find_recipe(reference)
         _check_omit(recipe, omit, reference)
         archive = self._archive(recipe.suite, platform)
@@ -194,6 +202,8 @@ class Bases:
         )
 
     def _archive(self, codename: str, platform: Platform) -> Archive:
+        from laststage.debian.archive import suites_of
+
         key = (codename, platform)
         if key not in self._archives:
             self._archives[key] = self._make_archive(suites_of(codename), platform)

@@ -38,6 +38,7 @@ _ENV = (
     ("DEBCONF_NONINTERACTIVE_SEEN", "true"),
     ("DEBIAN_FRONTEND", "noninteractive"),
     ("DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT", "1"),
+    ("HOME", "/root"),
     ("LC_ALL", "C.UTF-8"),
     ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
 )

@@ -44,6 +44,10 @@ def add_options(parser: ArgumentParser) -> None:
         help="where base images come from: made of Debian's signed packages (assemble, the "
         "default for an app), or images as they are (pull, the default with --file)",
     )  # fmt: skip
+    add(
+        "--proof", action="store_true",
+        help="weigh the stages left behind as well (always done for an app)",
+    )  # fmt: skip
     add("--pull", action="store_true", help="look for newer bases")
     add("--no-cache", action="store_true", help="run every step again")
     add("--no-cache-filter", metavar="STAGE", action="append", default=[], help="run it again")
@@ -89,6 +93,7 @@ def read_request(options: Namespace, environ: Mapping[str, str]) -> api.BuildReq
         hosts=tuple(map(_host, options.add_host)),
         shm_size=_size("--shm-size", options.shm_size),
         limits=tuple(map(_limit, options.ulimit)),
+        proof=options.proof,
     )
 
 

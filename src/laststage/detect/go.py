@@ -23,7 +23,7 @@ _PACKAGE = re.compile(r"^package\s+(\w+)", re.MULTILINE)
 _MAIN = re.compile(r"^func\s+main\s*\(\s*\)", re.MULTILINE)
 _IGNORED = re.compile(r"^//(?:go:build|\s*\+build)\s+ignore\b", re.MULTILINE)
 _IMPORT = re.compile(
-    r"^import\s+(?:[\w.]+\s+)?\"([^\"]+)\"|^import\s*\(((?:[^)/]|//.*|/)*)\)|^(?:func|var|type|const)\s",
+    r"^import\s+(?:[\w.]+\s+)?\"([^\"]+)\"|^import\s*\(((?:[^)/]++|//.*+|/)*+)\)|^(?:func|var|type|const)\s",
     re.MULTILINE,
 )
 _QUOTED = re.compile(r"^\s*(?:[\w.]+\s+)?[\"`]([^\"`]+)[\"`]", re.MULTILINE)

@@ -87,12 +87,6 @@ def copied_pieces(
     plan = CopyPlan(operation, view, scratch)
     found = _find_all(operation, folder)
     remote = tuple(fetched)
-    count = len(found) + len(operation.inline) + len(remote)
-    if count > 1 and not plan.into:
-        raise BuildError(
-            f"{count} sources cannot become the one file {operation.destination}",
-            hint=f"end the destination with a slash: {operation.destination}/",
-        )
     for source in found:
         assert folder is not None
         plan.add(folder, source)
@@ -224,6 +218,12 @@ class CopyPlan:
         if not target or target in self._pieces:
             return
         here = self._lookup(target)
+        if keep_owner and here is not None and here.kind == "symlink":
+            # an archive goes where the image's links lead: /lib of a merged /usr, say
+            target = self._view.resolve(target)
+            here = self._lookup(target)
+            if here is not None and here.kind == "dir":
+                return
         if here is not None and here.kind != "dir":
             raise BuildError(f"cannot copy a directory over the file /{target}")
         self._lead_to(target)

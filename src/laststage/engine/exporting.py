@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 from msgspec import Struct
@@ -89,6 +88,8 @@ def _blobs(
     known = [layers.blob(i, e) for i, e in zip(identifiers, epochs, strict=True)]
     if all(known):
         return tuple(blob for blob in known if blob is not None)
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(4, "export") as pool:
         return tuple(pool.map(layers.ensure_blob, identifiers, epochs))
 

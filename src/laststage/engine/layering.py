@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 
-from laststage.engine.context import Context
 from laststage.engine.copying import Fetched, copied_pieces
-from laststage.engine.mounting import mounted_folder
 from laststage.engine.owners import identity
+from laststage.engine.sources import Folder
 from laststage.engine.view import LayersView
 from laststage.errors import BuildError
 from laststage.graph.operations import CopyOp, WorkdirOp
@@ -22,8 +20,7 @@ from laststage.tree.unpack import Unpacker, file_pieces
 def copy_step(
     operation: CopyOp,
     below: Sequence[str],
-    source: Sequence[str] | None,
-    context: Context,
+    folder: Folder,
     identifier: str,
     *,
     layers: Layers,
@@ -31,12 +28,10 @@ def copy_step(
     as_blob: bool,
     fetched: Sequence[Fetched] = (),
 ) -> None:
-    """Make the layer of COPY over the layers *below*, from *source* or else from *context*."""
+    """Make the layer of COPY or ADD over the layers *below*, from what is in *folder*."""
     view = LayersView(layers, below)
-    with contextlib.ExitStack() as stack:
-        scratch = f"{stack.enter_context(layers.snapshots.staging())}/fs"
-        folder = context if source is None else stack.enter_context(mounted_folder(layers, source))
-        pieces = copied_pieces(operation, folder, view, scratch, fetched)
+    with layers.snapshots.staging() as staging:
+        pieces = copied_pieces(operation, folder, view, f"{staging}/fs", fetched)
         _keep(pieces, identifier, layers=layers, epoch=epoch, as_blob=as_blob)
 
 

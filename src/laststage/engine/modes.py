@@ -24,8 +24,7 @@ def mode_change(text: str) -> ChangeMode | None:
     if text.isascii() and text.isdigit():
         if len(text) > 5 or set(text) & set("89") or int(text, 8) > 0o7777:
             raise _wrong(text)
-        # BuildKit takes the permission bits alone from a number
-        fixed = int(text, 8) & 0o777
+        fixed = int(text, 8)
         return lambda _mode, _is_directory: fixed
     clauses = [_CLAUSE.fullmatch(clause) for clause in text.split(",")]
     if not all(clauses):

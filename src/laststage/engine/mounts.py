@@ -9,7 +9,8 @@ from typing import assert_never
 
 from msgspec import Struct
 
-from laststage.engine.mounting import mounted_folder
+from laststage.engine.sources import Folder
+from laststage.engine.trust import Trust
 from laststage.errors import BuildError, UsageError
 from laststage.graph.operations import (
     BindMount,
@@ -42,7 +43,7 @@ class Outside(Struct, frozen=True):
     agents: dict[str, str]
     hosts: tuple[tuple[str, str], ...]
     memory: str
-    ca_bundle: str | None = None
+    trust: Trust
     proxies: dict[str, str] = {}
     shm_size: int = 64 << 20
     limits: tuple[spec.Limit, ...] = ()
@@ -52,7 +53,7 @@ class Outside(Struct, frozen=True):
 class StepMounts:
     """The mounts of one step, each made when it is added and undone when *stack* is closed.
 
-    *sources* are the layers of the step's further inputs, *folder* its staging folder.
+    *sources* are the files of the step's further inputs, *folder* its staging folder.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class StepMounts:
         stack: contextlib.ExitStack,
         *,
         layers: Layers,
-        sources: Sequence[Sequence[str]],
+        sources: Sequence[Folder],
         outside: Outside,
     ) -> None:
         self.mounts: list[spec.Mount] = []
@@ -101,9 +102,8 @@ class StepMounts:
         self.mounts.append(spec.Mount(mount.target, source, read_only=mount.read_only))
 
     def _folder_of(self, number: int, path: str) -> str:
-        """Return where *path* of the files of an input is, mounted while the step runs."""
-        layers = self._sources[number - 1]
-        folder = self._stack.enter_context(mounted_folder(self._layers, layers))
+        """Return where *path* of the files of an input is."""
+        folder = self._sources[number - 1]
         parent, _, name = path.strip("/").rpartition("/")
         try:
             source = f"{resolve(folder.root, parent)}/{name}".rstrip("/")

@@ -11,7 +11,9 @@ Read = Callable[[str], bytes | None]
 
 
 class Identity(NamedTuple):
-    """A user id, a group id, and the supplementary groups."""
+    """A user id, a group id, and the supplementary groups, of which the group is always one: it
+    must not be possible to get rid of it (CVE-2022-36109).
+    """
 
     uid: int
     gid: int
@@ -31,15 +33,16 @@ def identity(user: str, read: Read) -> Identity:
         raise BuildError(f"no user {name!r} in the image's /etc/passwd", hint="use a numeric id")
     uid = int(row[2]) if row else int(name)
     if group:
-        return Identity(uid, _group(group, read))
+        chosen = _group(group, read)
+        return Identity(uid, chosen, (chosen,))
     gid = int(row[3]) if row and len(row) > 3 and row[3].isdigit() else 0
     login = row[0] if row else ""
-    groups = tuple(
+    groups = {gid} | {
         int(entry[2])
         for entry in _rows(read("etc/group"))
         if login and len(entry) > 3 and entry[2].isdigit() and login in entry[3].split(",")
-    )
-    return Identity(uid, gid, groups)
+    }
+    return Identity(uid, gid, tuple(sorted(groups)))
 
 
 def owner(chown: str, read: Read) -> tuple[int, int]:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 
 from laststage.engine.mounts import Outside, StepMounts
 from laststage.engine.owners import identity
+from laststage.engine.sources import Folder
 from laststage.engine.stubs import Stubs
-from laststage.engine.trust import trust_layer
 from laststage.errors import BuildError
 from laststage.graph.operations import RunOp
 from laststage.oci.layerstore import Layers
@@ -31,7 +31,7 @@ class StepFailedError(BuildError):
 def run_step(
     operation: RunOp,
     below: Sequence[str],
-    sources: Sequence[Sequence[str]],
+    sources: Sequence[Folder],
     identifier: str,
     *,
     layers: Layers,
@@ -41,14 +41,14 @@ def run_step(
 ) -> None:
     """Run *operation* over the layers *below* (the lowest first); keep its changes as a snapshot.
 
-    *sources* are the layers of the inputs that it mounts. Raise StepFailedError if the command
+    *sources* are the files of the inputs that it mounts. Raise StepFailedError if the command
     fails.
     """
     lowers = [layers.ensure_snapshot(layer) for layer in below]
     tail: deque[str] = deque(maxlen=_TAIL)
     with layers.snapshots.staging() as folder:
         upper = f"{folder}/fs"
-        trusted = trust_layer(outside.ca_bundle, lowers, f"{folder}/trust")
+        trusted = outside.trust.layer(lowers)
         with contextlib.ExitStack() as stack:
             merged = _merged([*lowers, *trusted.folders], folder, stack)
             mounts = StepMounts(

@@ -6,6 +6,7 @@ changed ends there. Then the steps that the target still needs run as soon as th
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -41,6 +42,7 @@ from laststage.sandbox.runtime import Runner
 if TYPE_CHECKING:
     from laststage.engine.copying import Fetched
     from laststage.engine.mounts import Outside
+    from laststage.engine.sources import Folder
 
 
 class Tools(NamedTuple):
@@ -196,25 +198,40 @@ class Solver:
             with self._lock:
                 self.executed += bool(missing)
             return not missing
-        inputs = [self._states[i].key for i in node.inputs]
-        known = self._key_now(position, node, state, inputs)
-        if known is not None:
-            state.result = known
-            return True
-        with self._lock:
-            self.executed += 1
-        layer = self._make(position, node, state.key, output)
+        with contextlib.ExitStack() as stack:
+            # what is read of other stages stays mounted, and walked, from the key to the layer
+            folders = self._mounted_sources(node, stack)
+            known = self._key_now(position, node, state, folders)
+            if known is not None:
+                state.result = known
+                return True
+            with self._lock:
+                self.executed += 1
+            layer = self._make(position, node, folders, output)
         state.result = Result(state.key, layer)
         self._results.put(state.result, *filter(None, (state.definition,)))
         return False
 
+    def _mounted_sources(self, node: Node, stack: contextlib.ExitStack) -> list[Folder]:
+        """Return the files of a step's further inputs, mounted until *stack* closes."""
+        if not reads_stages(node):
+            return []
+        from laststage.engine.mounting import mounted_folder
+
+        layers = self._tools.layers
+        return [
+            stack.enter_context(mounted_folder(layers, self.layers_of(source)))
+            for source in node.inputs[1:]
+        ]
+
     def _key_now(
-        self, position: NodeId, node: Node, state: StepState, inputs: list[str]
+        self, position: NodeId, node: Node, state: StepState, folders: list[Folder]
     ) -> Result | None:
         """Complete the key of a step whose inputs are done; return its result if that is known."""
-        if reads_stages(node):
+        inputs = [self._states[i].key for i in node.inputs]
+        if folders:
             state.definition = node_key(node.operation, inputs)
-            state.key = node_key(node.operation, (inputs[0], *self._stage_contents(node)))
+            state.key = node_key(node.operation, (inputs[0], *_read_contents(node, folders)))
         elif isinstance(node.operation, CopyOp):
             state.key = state.key or self._copy_key(position, node, inputs)
         else:
@@ -224,37 +241,20 @@ class Solver:
             self._results.put(known, state.definition)
         return known
 
-    def _stage_contents(self, node: Node) -> list[str]:
-        """Return the digests of what a step reads of other stages."""
-        from laststage.engine.copying import content_digest
-        from laststage.engine.mounting import mounted_folder
-
-        operation, digests = node.operation, []
-        reads: list[tuple[NodeId, CopyOp]] = []
-        if isinstance(operation, CopyOp):
-            reads = [(node.inputs[1], operation)]
-        elif isinstance(operation, RunOp):
-            reads = [
-                (node.inputs[mount.input], _whole(mount.source))
-                for mount in operation.mounts
-                if isinstance(mount, BindMount | CacheMount) and mount.input
-            ]
-        for source, what in reads:
-            with mounted_folder(self._tools.layers, self.layers_of(source)) as folder:
-                digests.append(content_digest(what, folder, None))
-        return digests
-
-    def _make(self, position: NodeId, node: Node, key: str, output: Callable[[str], None]) -> str:
+    def _make(
+        self, position: NodeId, node: Node, folders: list[Folder], output: Callable[[str], None]
+    ) -> str:
         """Make the layer of a step and return its identifier, "" if there is nothing in it."""
         from laststage.engine import layering, running
 
-        below, *sources = [self.layers_of(i) for i in node.inputs]
+        below = self.layers_of(node.inputs[0])
+        key = self._states[position].key
         as_blob = position not in self._mounted
         tools = self._tools
         match node.operation:
             case RunOp():
                 running.run_step(
-                    node.operation, below, sources, key,
+                    node.operation, below, folders, key,
                     layers=tools.layers,
                     runner=tools.runner(),
                     outside=tools.outside,
@@ -262,9 +262,9 @@ class Solver:
                 )  # fmt: skip
                 return key
             case CopyOp():
+                folder = folders[0] if folders else tools.contexts[node.operation.context]
                 layering.copy_step(
-                    node.operation, below, sources[0] if sources else None,
-                    tools.contexts[node.operation.context], key,
+                    node.operation, below, folder, key,
                     layers=tools.layers,
                     epoch=tools.epoch,
                     as_blob=as_blob,
@@ -287,6 +287,23 @@ class Solver:
     def _emit(self, event: StepStarted | StepOutput | StepFinished | StepFailed) -> None:
         with self._lock:
             self._tools.sink(event)
+
+
+def _read_contents(node: Node, folders: list[Folder]) -> list[str]:
+    """Return the digests of what a step reads of its further inputs, whose files are *folders*."""
+    from laststage.engine.copying import content_digest
+
+    match node.operation:
+        case RunOp(mounts=mounts):
+            return [
+                content_digest(_whole(mount.source), folders[mount.input - 1], None)
+                for mount in mounts
+                if isinstance(mount, BindMount | CacheMount) and mount.input
+            ]
+        case CopyOp():
+            return [content_digest(node.operation, folders[0], None)]
+        case _:
+            return []
 
 
 def _whole(path: str) -> CopyOp:

@@ -36,6 +36,7 @@ class Folder:
     def __init__(self, root: str, ignore: IgnoreFile | None = None) -> None:
         self.root = root
         self._ignore = ignore or IgnoreFile()
+        self._walks: dict[str, list[tuple[str, Entry, os.stat_result]]] = {}
 
     def find(self, word: str, *, parents: bool = False) -> list[Found]:
         """Return what the word of a COPY names, in order of path. Raise BuildError for nothing.
@@ -62,11 +63,17 @@ class Folder:
         full = self.full(path)
         return entry_of(full, path, os.lstat(full))
 
-    def below(self, path: str) -> Iterator[tuple[str, Entry, os.stat_result]]:
-        """Yield all below directory *path*: path relative to it, entry, stat; itself first, as "".
+    def below(self, path: str) -> list[tuple[str, Entry, os.stat_result]]:
+        """Return all below directory *path*: path relative to it, entry, stat; itself first, as "".
 
-        An ignored directory appears only if something in it does, by an exception.
+        An ignored directory appears only if something in it does, by an exception. A directory is
+        walked once: key, layer and receipt speak of the same files.
         """
+        if path not in self._walks:
+            self._walks[path] = list(self._walk(path))
+        return self._walks[path]
+
+    def _walk(self, path: str) -> Iterator[tuple[str, Entry, os.stat_result]]:
         prefix = f"{path}/" if path else ""
         ignore = self._ignore
         waiting: list[tuple[str, Entry, os.stat_result]] = []

@@ -8,11 +8,14 @@ taken out of its layer again.
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import hashlib
 import os
 import re
+import shutil
+import threading
+from collections.abc import Sequence
+
+from laststage.tree.scan import scan
 
 _FOLDERS = ("etc", "etc/ssl", "etc/ssl/certs")
 _BUNDLE = "etc/ssl/certs/ca-certificates.crt"
@@ -20,50 +23,83 @@ _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-
 
 
 class TrustLayer:
-    """The extra lower folder, if there is one, and the digest of the bundle in it."""
+    """The extra lower folder, if there is one, its bundle, and the image's own bundle or ""."""
 
-    def __init__(self, folder: str = "", digest: bytes = b"") -> None:
+    def __init__(self, folder: str = "", content: bytes = b"", own: str = "") -> None:
         self.folders = [folder] if folder else []
-        self._digest = digest
+        self._size = len(content)
+        self._digest = hashlib.sha256(content).digest()
+        self._own = own
 
     def remove_from(self, upper: str) -> None:
-        """Take out of the new layer at *upper* what came from here and not from the step."""
+        """Take out of the new layer at *upper* what came from here and not from the step.
+
+        Where the step touched the bundle, the image's own is as it was before; a copy that it made
+        elsewhere becomes a copy of that.
+        """
         if not self.folders:
             return
-        bundle = f"{upper}/{_BUNDLE}"
-        with contextlib.suppress(OSError):
-            if os.path.isfile(bundle) and not os.path.islink(bundle):
-                with open(bundle, "rb") as file:
-                    if hashlib.sha256(file.read()).digest() == self._digest:
-                        os.unlink(bundle)
+        for entry, status in scan(upper, overlay=True):
+            if entry.kind != "file" or status.st_size != self._size:
+                continue
+            full = f"{upper}/{entry.path}"
+            with open(full, "rb") as file:
+                if hashlib.sha256(file.read()).digest() != self._digest:
+                    continue
+            if entry.path == _BUNDLE or not self._own:
+                os.unlink(full)
+            else:
+                shutil.copyfile(self._own, full)
+                os.utime(full, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-def trust_layer(ca_bundle: str | None, lowers: list[str], folder: str) -> TrustLayer:
-    """Make the lower folder for *ca_bundle* over *lowers* in *folder*.
+class Trust:
+    """Makes trust layers below *folder* for the host's *ca_bundle*, one for steps that see the same.
 
-    The image's own certificates stay trusted. There is no such layer where the image has no folder
-    for certificates, or a way of its own to keep them (a link).
+    Without a bundle there are none.
     """
-    if ca_bundle is None or _topmost(lowers, _FOLDERS[-1]) is None:
-        return TrustLayer()
-    os.mkdir(folder)
-    for path in _FOLDERS:
-        found = _topmost(lowers, path)
-        os.mkdir(f"{folder}/{path}", 0o755)
-        if found is None or os.path.islink(found) or not os.path.isdir(found):
+
+    def __init__(self, ca_bundle: str | None, folder: str) -> None:
+        self._ca_bundle = ca_bundle
+        self._folder = folder
+        self._made: dict[tuple[str | None, ...], TrustLayer] = {}
+        self._lock = threading.Lock()
+
+    def layer(self, lowers: Sequence[str]) -> TrustLayer:
+        """Return the layer that goes over *lowers*, folders of snapshots, the lowest first.
+
+        The image's own certificates stay trusted. There is no such layer where the image has no
+        folder for certificates, or a way of its own to keep them (a link).
+        """
+        found = tuple(_topmost(lowers, path) for path in (*_FOLDERS, _BUNDLE))
+        with self._lock:
+            if found not in self._made:
+                self._made[found] = self._make(found)
+            return self._made[found]
+
+    def _make(self, found: tuple[str | None, ...]) -> TrustLayer:
+        *folders, own = found
+        if self._ca_bundle is None:
             return TrustLayer()
-        status = os.stat(found)  # what is merged shows the attributes of the topmost folder
-        os.chown(f"{folder}/{path}", status.st_uid, status.st_gid)
-        os.chmod(f"{folder}/{path}", status.st_mode & 0o7777)
-        os.utime(f"{folder}/{path}", ns=(status.st_atime_ns, status.st_mtime_ns))
-    content = _merged(ca_bundle, _topmost(lowers, _BUNDLE))
-    with open(f"{folder}/{_BUNDLE}", "wb") as file:
-        file.write(content)
-    os.chmod(f"{folder}/{_BUNDLE}", 0o644)
-    return TrustLayer(folder, hashlib.sha256(content).digest())
+        layer = f"{self._folder}/trust-{len(self._made)}"
+        for path, there in zip(_FOLDERS, folders, strict=True):
+            if there is None or os.path.islink(there) or not os.path.isdir(there):
+                return TrustLayer()
+            os.makedirs(f"{layer}/{path}", 0o755)
+            status = os.stat(there)  # what is merged shows the attributes of the topmost folder
+            os.chown(f"{layer}/{path}", status.st_uid, status.st_gid)
+            os.chmod(f"{layer}/{path}", status.st_mode & 0o7777)
+        content = _merged(self._ca_bundle, own)
+        with open(f"{layer}/{_BUNDLE}", "wb") as file:
+            file.write(content)
+        os.chmod(f"{layer}/{_BUNDLE}", 0o644)
+        for path, there in reversed(list(zip(_FOLDERS, folders, strict=True))):
+            status = os.stat(str(there))
+            os.utime(f"{layer}/{path}", ns=(status.st_atime_ns, status.st_mtime_ns))
+        return TrustLayer(layer, content, own if own and os.path.isfile(own) else "")
 
 
-def _topmost(lowers: list[str], path: str) -> str | None:
+def _topmost(lowers: Sequence[str], path: str) -> str | None:
     for lower in reversed(lowers):
         full = f"{lower}/{path}"
         if os.path.lexists(full):
@@ -71,12 +107,8 @@ def _topmost(lowers: list[str], path: str) -> str | None:
     return None
 
 
-@functools.lru_cache(maxsize=8)
 def _merged(ca_bundle: str, own: str | None) -> bytes:
-    """Return the host's certificates and those of the image that the host lacks.
-
-    *own* is a file of a snapshot, which never changes; the host's are read once in a process.
-    """
+    """Return the host's certificates and those of the image that the host lacks."""
     with open(ca_bundle, "rb") as file:
         host = file.read()
     if own is None or not os.path.isfile(own) or os.path.islink(own):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 from collections.abc import Iterator
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -49,7 +48,7 @@ class Staged:
     """A temporary file in *directory*; commit() renames it, leaving without that deletes it."""
 
     def __init__(self, directory: str) -> None:
-        self._temporary = os.path.join(directory, f".new-{secrets.token_hex(8)}")
+        self._temporary = os.path.join(directory, f".new-{os.urandom(8).hex()}")
         self.file: BinaryIO = open(self._temporary, "xb")  # noqa: SIM115
 
     def commit(self, path: str, *, mode: int = 0o644, sync: bool = True) -> None:

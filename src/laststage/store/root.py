@@ -33,7 +33,7 @@ class Store:
 
     def prepare(self) -> None:
         """Make what is missing of the store's folders. Raise StoreError if that cannot be."""
-        if os.path.exists(self.path("oci-layout")):
+        if all(map(os.path.exists, map(self.path, ("oci-layout", *_FOLDERS)))):
             return
         try:
             for folder in _FOLDERS:

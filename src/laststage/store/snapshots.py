@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 
@@ -46,7 +45,7 @@ class Snapshots:
         The folder has ``fs`` to fill and room for more beside it.
         """
         self._sweep()
-        folder = self._store.path("staging", secrets.token_hex(6))
+        folder = self._store.path("staging", os.urandom(6).hex())
         lock = try_lock(f"{folder}.lock")
         try:
             with disk_errors("unpacking or running a step"):

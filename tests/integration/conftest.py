@@ -1,0 +1,490 @@
+"""One store for the whole session, the command line as people run it, and images read by hand.
+
+Nothing here asks laststage what it wrote: layers and documents are read with the standard library.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import importlib.util
+import io
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tarfile
+import tempfile
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import cached_property
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn, Self
+
+import pytest
+
+from laststage.debian.sources import Mirrors, host_mirrors
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+_PASSED_ON = (
+    "CURL_CA_BUNDLE", "LANG", "LASTSTAGE_CA", "LASTSTAGE_MIRROR", "LASTSTAGE_SECURITY_MIRROR",
+    "PATH", "PYTHONPATH", "SSL_CERT_FILE", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY",
+    "NO_PROXY",
+)  # fmt: skip
+
+
+def unavailable(reason: str) -> NoReturn:
+    """Skip for *reason*; in CI, where everything is there, fail."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"CI must not skip this: {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def machine() -> None:
+    """See to it that this machine can build and run."""
+    if sys.platform != "linux":
+        unavailable("integration tests need Linux")
+    if os.geteuid() != 0:
+        unavailable("integration tests need root: they mount, and add a user")
+    if not any(shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin") for name in RUNTIMES):
+        unavailable("integration tests need an OCI runtime: apt-get install runc")
+    if real_mirrors() is None:
+        unavailable("integration tests need a Debian mirror: set LASTSTAGE_MIRROR")
+
+
+RUNTIMES = ("runc", "crun")
+
+
+def real_mirrors() -> Mirrors | None:
+    """Return the mirrors that laststage uses here when none is set by a flag."""
+    if mirror := os.environ.get("LASTSTAGE_MIRROR"):
+        return Mirrors.of(mirror, os.environ.get("LASTSTAGE_SECURITY_MIRROR", ""))
+    return host_mirrors()
+
+
+@dataclass(frozen=True)
+class Laststage:
+    """The command line over one store. Calling it runs it to its end."""
+
+    store: Path
+    home: Path
+    prefix: tuple[str, ...] = ()
+    python: str = sys.executable
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment of every command: this one's only where the machine needs it."""
+        passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        return {
+            **passed,
+            "HOME": str(self.home),
+            "LASTSTAGE_STORE": str(self.store),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            **self.extra,
+        }
+
+    def line(self, *args: object) -> list[str]:
+        """Return the command line for *args*."""
+        return [*self.prefix, self.python, "-m", "laststage", *map(str, args)]
+
+    def __call__(
+        self,
+        *args: object,
+        expect: int | None = 0,
+        stdin: str = "",
+        env: Mapping[str, str] | None = None,
+        timeout: float = 240,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run laststage with *args*; fail unless it exits with *expect*."""
+        done = subprocess.run(
+            self.line(*args),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            env={**self.env, **(env or {})},
+            cwd=self.home,
+            timeout=timeout,
+        )
+        if expect is not None and done.returncode != expect:
+            pytest.fail(
+                f"laststage {' '.join(map(str, args))}: exit {done.returncode}, not {expect}\n"
+                f"{done.stdout}{done.stderr}",
+                pytrace=False,
+            )
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    def start(self, *args: object, **more: Any) -> subprocess.Popen[str]:
+        """Start laststage in a process group of its own, as a shell would."""
+        return subprocess.Popen(
+            self.line(*args),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self.env,
+            cwd=self.home,
+            process_group=0,
+            **more,
+        )
+
+    def build(self, *args: object, **more: Any) -> dict[str, Any]:
+        """Build with *args* and return the JSON report."""
+        return json.loads(self("build", "--json", *args, **more).stdout)
+
+    def on(self, store: Path) -> Laststage:
+        """Return the same command line over another store."""
+        return Laststage(store, self.home, self.prefix, self.python, self.extra)
+
+    def tags(self) -> list[str]:
+        """Return what the images of the store are called."""
+        return [row["reference"] for row in json.loads(self("images", "--json").stdout)]
+
+    def image(self, name: str) -> Image:
+        """Return the image *name* of the store."""
+        return Image.of_layout(self.store, name)
+
+    def assert_clean(self) -> None:
+        """Fail if anything half done is in the store, or anything under a name not its own."""
+        root = self.store
+        if not root.exists():
+            return
+        left = [path for path in (root / "staging").glob("*") if path.name != "state"]
+        left += (root / "staging").glob("state/*")
+        left += root.rglob(".new-*")
+        assert not left, f"left behind: {left}"
+        for folder, suffix in (("blobs/sha256", ""), ("debian/packages", ".deb")):
+            for path in (root / folder).glob("*"):
+                digest = hashlib.sha256(path.read_bytes()).hexdigest()
+                assert path.name == digest + suffix, f"{path} holds {digest}"
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image as its documents and layers say, all checked against their digests."""
+
+    digest: str
+    manifest: dict[str, Any]
+    config: dict[str, Any]
+    tars: list[bytes]
+
+    @classmethod
+    def of_layout(cls, root: Path, name: str) -> Image:
+        """Return the image *name* of the OCI layout in the folder *root*."""
+
+        def blob(descriptor: dict[str, Any]) -> bytes:
+            data = (root / "blobs" / descriptor["digest"].replace(":", "/")).read_bytes()
+            assert f"sha256:{hashlib.sha256(data).hexdigest()}" == descriptor["digest"]
+            assert len(data) == descriptor["size"]
+            return data
+
+        index = json.loads((root / "index.json").read_bytes())
+        [found] = [
+            descriptor
+            for descriptor in index["manifests"]
+            if descriptor["annotations"]["org.opencontainers.image.ref.name"] == name
+        ]
+        manifest = json.loads(blob(found))
+        config = json.loads(blob(manifest["config"]))
+        tars = [gzip.decompress(blob(layer)) for layer in manifest["layers"]]
+        diff_ids = [f"sha256:{hashlib.sha256(tar).hexdigest()}" for tar in tars]
+        assert diff_ids == config["rootfs"]["diff_ids"]
+        return cls(found["digest"], manifest, config, tars)
+
+    @classmethod
+    def of_docker_archive(cls, path: Path) -> Image:
+        """Return the one image in the file that `docker load` would read."""
+        with tarfile.open(path) as archive:
+
+            def member(name: str) -> bytes:
+                file = archive.extractfile(name)
+                assert file is not None
+                with file:
+                    return file.read()
+
+            [manifest] = json.loads(member("manifest.json"))
+            config = json.loads(member(manifest["Config"]))
+            return cls("", manifest, config, [member(name) for name in manifest["Layers"]])
+
+    @cached_property
+    def members(self) -> dict[str, tarfile.TarInfo]:
+        """What is in the image, by path; a later layer's entry is the one that counts."""
+        found = {}
+        for tar in self.tars:
+            with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
+                found.update({member.name.strip("/"): member for member in archive})
+        return found
+
+    @cached_property
+    def files(self) -> dict[str, bytes]:
+        """The content of every file, by path."""
+        found = {}
+        for tar in self.tars:
+            with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
+                for member in archive:
+                    if member.isreg():
+                        file = archive.extractfile(member)
+                        assert file is not None
+                        with file:
+                            found[member.name.strip("/")] = file.read()
+        return found
+
+
+class TamperingMirror:
+    """Hands on the real mirrors' files; flips a byte in the middle of those with *flip* in the path.
+
+    What was fetched once is kept in *kept*, so that many tests cost the mirror one transfer.
+    """
+
+    def __init__(self, kept: dict[str, bytes], flip: str = "") -> None:
+        self.flip = flip
+        self.flipped: list[str] = []
+        self._kept = kept
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+
+    @property
+    def url(self) -> str:
+        """What --mirror takes."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}/debian"
+
+    def content(self, path: str) -> bytes | None:
+        """Return what is at *path*, tampered with or not; None if the real mirror has nothing."""
+        mirrors = real_mirrors()
+        assert mirrors is not None
+        half, _, rest = path.removeprefix("/debian").partition("/")
+        if path not in self._kept:
+            base = mirrors.security if half == "-security" else mirrors.archive
+            try:
+                with urllib.request.urlopen(f"{base}/{rest}", timeout=60) as response:
+                    self._kept[path] = response.read()
+            except urllib.error.HTTPError as error:
+                error.close()
+                return None
+        data = self._kept[path]
+        if self.flip and self.flip in path:
+            self.flipped.append(path)
+            middle = len(data) // 2
+            data = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+        return data
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+def _handler(mirror: TamperingMirror) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            data = mirror.content(self.path)
+            if data is None:
+                self.send_error(404)
+                return
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    return Handler
+
+
+@pytest.fixture(scope="session")
+def session_folder() -> Iterator[Path]:
+    """A folder of this session, deleted at its end: stores are too large to be kept."""
+    with tempfile.TemporaryDirectory(prefix="laststage-tests-", ignore_cleanup_errors=True) as name:
+        os.chmod(name, 0o755)  # an ordinary user of a test has a home in it
+        yield Path(name)
+
+
+@pytest.fixture(scope="session")
+def store(session_folder: Path) -> Path:
+    """The store that most tests share. It is empty before the first build."""
+    return session_folder / "store"
+
+
+@pytest.fixture(scope="session")
+def laststage(session_folder: Path, store: Path) -> Laststage:
+    """The command line over the shared store."""
+    home = session_folder / "home"
+    home.mkdir(exist_ok=True)
+    return Laststage(store, home)
+
+
+@pytest.fixture(scope="session")
+def calculator(laststage: Laststage) -> dict[str, Any]:
+    """The report of the calculator's first build, which makes the bases."""
+    return laststage.build("-t", "calculator", EXAMPLES / "go-calculator")
+
+
+@pytest.fixture(scope="session")
+def web(laststage: Laststage, calculator: dict[str, Any]) -> dict[str, Any]:
+    """The report of the web server's first build."""
+    return laststage.build("-t", "web", EXAMPLES / "go-web")
+
+
+@pytest.fixture
+def fresh(laststage: Laststage, tmp_path: Path) -> Iterator[Laststage]:
+    """The command line over a store of the test's own, empty."""
+    own = laststage.on(tmp_path / "store")
+    yield own
+    shutil.rmtree(own.store, ignore_errors=True)
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Path:
+    """A copy of the calculator to change."""
+    return Path(shutil.copytree(EXAMPLES / "go-calculator", tmp_path / "app"))
+
+
+@pytest.fixture
+def go_program(tmp_path: Path) -> Callable[[str], Path]:
+    """Return what makes a Go module of one source text."""
+
+    def make(source: str) -> Path:
+        folder = tmp_path / "program"
+        folder.mkdir()
+        (folder / "go.mod").write_text("module program\n\ngo 1.24\n")
+        (folder / "main.go").write_text(source)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def kept_files() -> dict[str, bytes]:
+    """What tampering mirrors fetched so far."""
+    return {}
+
+
+@pytest.fixture
+def tampering(kept_files: dict[str, bytes]) -> Callable[[str], TamperingMirror]:
+    """Return what makes a mirror that flips a byte in files with such a path."""
+    return lambda flip: TamperingMirror(kept_files, flip)
+
+
+@pytest.fixture(scope="session")
+def skopeo() -> Callable[..., str]:
+    """Return what runs skopeo and returns its output."""
+    if shutil.which("skopeo") is None:
+        unavailable("needs skopeo: apt-get install skopeo")
+
+    def run(*args: object) -> str:
+        line = ["skopeo", *map(str, args)]
+        done = subprocess.run(line, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Return what makes a file system of the size given, or resizes it."""
+    folder = tmp_path / "disk"
+
+    def sized(size: str) -> Path:
+        options = f"remount,size={size}" if folder.exists() else f"size={size}"
+        folder.mkdir(exist_ok=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=True)
+        return folder
+
+    yield sized
+    subprocess.run(["umount", folder], check=True)
+
+
+@pytest.fixture(scope="session")
+def ordinary(session_folder: Path, laststage: Laststage) -> Iterator[Laststage]:
+    """The command line as an ordinary user with subordinate ids, a home, and a store of its own."""
+    name, home = "laststage-tester", session_folder / "tester"
+    for tool in ("useradd", "runuser", "newuidmap"):
+        if shutil.which(tool) is None:
+            unavailable(f"needs {tool}: apt-get install passwd util-linux uidmap")
+    subprocess.run(["userdel", name], capture_output=True)
+    subprocess.run(["useradd", "--create-home", "--home-dir", home, name], check=True)
+    try:
+        ids = ["--add-subuids", "700000-765535", "--add-subgids", "700000-765535"]
+        subprocess.run(["usermod", *ids, name], check=True)
+        prefix = ("runuser", "-u", name, "--")
+        extra = {"PYTHONPATH": str(library(session_folder))}
+        system = f"/usr/bin/python3.{sys.version_info.minor}"
+        users = [
+            Laststage(home / "store", home, prefix, python, extra)
+            for python in (sys.executable, system)
+        ]
+        user = next((u for u in users if u("--version", expect=None).returncode == 0), None)
+        if user is None:
+            unavailable(f"an ordinary user can run neither {sys.executable} nor {system}")
+        yield user
+    finally:
+        subprocess.run(["userdel", name], check=True, capture_output=True)
+
+
+def library(folder: Path) -> Path:
+    """Return a copy of laststage and what it imports, which every user can read."""
+    target = folder / "library"
+    for name in ("deflate", "laststage", "msgspec", "pysequoia", "urllib3"):
+        spec = importlib.util.find_spec(name)
+        assert spec is not None
+        assert spec.origin is not None
+        if spec.submodule_search_locations:
+            shutil.copytree(os.path.dirname(spec.origin), target / name)
+        else:
+            target.mkdir(exist_ok=True)
+            shutil.copy(spec.origin, target)
+    return target
+
+
+def owned(path: Path, like: Path) -> None:
+    """Give *path* and what is in it the owner of *like*."""
+    status = like.stat()
+    for below in (path, *path.rglob("*")):
+        os.chown(below, status.st_uid, status.st_gid)
+
+
+@pytest.fixture(scope="session")
+def give() -> Callable[[Path, Path], None]:
+    """Return what gives a folder the owner of another."""
+    return owned
+
+
+@pytest.fixture(scope="session")
+def examples() -> Path:
+    """The folder of the examples."""
+    return EXAMPLES
+
+
+@pytest.fixture(scope="session")
+def runtime_names() -> Sequence[str]:
+    """What OCI runtimes are called."""
+    return RUNTIMES

@@ -1,0 +1,187 @@
+"""A server that needs certificates and time zones: its image has them."""
+
+from __future__ import annotations
+
+import re
+import signal
+import ssl
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.integration
+
+POOL = """\
+package main
+
+import (
+	"crypto/x509"
+	"os"
+	"strconv"
+)
+
+func main() {
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		panic(err)
+	}
+	os.Stdout.WriteString(strconv.Itoa(len(pool.Subjects())))
+}
+"""
+
+
+class Server:
+    """A running image of the web server."""
+
+    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
+        self.process = process
+        self.port = port
+
+    def get(self, target: str) -> tuple[int, str]:
+        """Return status and text of the answer to *target*."""
+        try:
+            with _OPENER.open(f"http://127.0.0.1:{self.port}{target}", timeout=15) as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+
+    def wait(self) -> None:
+        """Return as soon as it answers."""
+        for _ in range(200):
+            try:
+                if self.get("/healthz") == (200, "ok\n"):
+                    return
+            except OSError:
+                assert self.process.poll() is None, self.process.communicate()
+                time.sleep(0.05)
+        raise AssertionError("the server does not answer")
+
+
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+@pytest.fixture
+def server(laststage, web, free_port: int) -> Iterator[Server]:
+    process = laststage.start(
+        "run", "-e", f"PORT={free_port}", "--read-only", "--tmpfs", "/tmp", "web"
+    )
+    try:
+        running = Server(process, free_port)
+        running.wait()
+        yield running
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=20)
+
+
+def test_it_answers_and_ends_in_order(server: Server) -> None:
+    assert server.get("/")[0] == 200
+    assert "Hello" in server.get("/")[1]
+    assert server.get("/nowhere")[0] == 404
+    server.process.send_signal(signal.SIGTERM)
+    _, log = server.process.communicate(timeout=20)
+    assert server.process.returncode == 0
+    assert f"listening on :{server.port} as user 65532" in log
+    assert "stopped" in log
+
+
+def test_it_ends_at_ctrl_c(server: Server) -> None:
+    # a terminal sends it to the whole process group, laststage and runtime alike
+    subprocess.run(["kill", "-INT", "--", f"-{server.process.pid}"], check=True)
+    _, log = server.process.communicate(timeout=20)
+    assert server.process.returncode == 0
+    assert "stopped" in log
+
+
+def test_it_knows_time_zones(server: Server) -> None:
+    status, text = server.get("/time?zone=Europe/Zurich")
+    assert status == 200
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+0[12]:00 CES?T\n", text)
+    assert server.get("/time?zone=Nowhere/Land") == (400, "unknown time zone Nowhere/Land\n")
+
+
+def test_it_trusts_no_throwaway_authority(server: Server, tmp_path) -> None:
+    with https_server(tmp_path) as port:
+        target = urllib.parse.quote(f"https://localhost:{port}/", safe="")
+        status, text = server.get(f"/fetch?url={target}")
+    assert status == 502
+    assert "certificate signed by unknown authority" in text
+    assert "no such file" not in text
+
+
+def test_programs_trust_the_authorities_of_the_image(laststage, web, go_program) -> None:
+    laststage("build", "-t", "pool", go_program(POOL))
+    assert int(laststage("run", "pool").stdout) > 100
+
+
+def test_its_image_has_certificates_and_zones(laststage, web) -> None:
+    image = laststage.image("web:latest")
+    bundle = image.files["etc/ssl/certs/ca-certificates.crt"]
+    assert bundle.count(b"-----BEGIN CERTIFICATE-----") > 100
+    assert image.files["usr/share/zoneinfo/Europe/Zurich"].startswith(b"TZif")
+    assert image.config["config"]["User"] == "65532"
+    assert web["amended"] == []
+
+
+def test_its_image_holds_nothing_of_the_machine_that_built_it(laststage, web) -> None:
+    """The machine's own authorities serve the build, and nobody after."""
+    image = laststage.image("web:latest")
+    own = {path for path in image.files if path.startswith("etc/ssl/")}
+    assert own == {"etc/ssl/certs/ca-certificates.crt"}
+    text = " ".join(map(str, image.config["config"].get("Env", [])))
+    assert "proxy" not in text.lower()
+    assert not [path for path, data in image.files.items() if str(laststage.store).encode() in data]
+
+
+def https_server(folder: Path) -> _Https:
+    """Return a server that proves itself with a certificate of nobody's."""
+    return _Https(folder)
+
+
+class _Https:
+    def __init__(self, folder: Path) -> None:
+        key, certificate = folder / "key.pem", folder / "certificate.pem"
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+             "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+             "-keyout", key, "-out", certificate],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        self._server = _Silent(("127.0.0.1", 0), _Empty)
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+
+    def __enter__(self) -> int:
+        self._thread.start()
+        return int(self._server.server_address[1])
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class _Silent(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: a client that refuses us is what the test wants."""
+
+
+class _Empty(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""

@@ -1,0 +1,15 @@
+# The Go program run, built in one stage, run from another with nothing else in it.
+# Build it with laststage, or with any other builder.
+
+FROM golang:1.24-trixie AS build
+WORKDIR /src
+ENV CGO_ENABLED=0
+COPY . .
+RUN --mount=type=cache,target=/go/pkg/mod \
+    --mount=type=cache,target=/root/.cache/go-build \
+    go build -trimpath -buildvcs=false -ldflags="-s -w -buildid=" -o /out/run .
+
+# laststage: omit=ca-certificates,media-types,netbase,tzdata
+FROM gcr.io/distroless/static-debian13:nonroot
+COPY --from=build /out/run /usr/local/bin/run
+ENTRYPOINT ["/usr/local/bin/run"]
