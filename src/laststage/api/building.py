@@ -8,7 +8,6 @@ import msgspec
 
 from laststage.analysis.weighing import Scales, Weight
 from laststage.api.images import ImageSource
-from laststage.api.outputs import write_output
 from laststage.api.planning import plan
 from laststage.api.request import BuildReport, BuildRequest
 from laststage.dockerfile.errors import DockerfileError
@@ -154,6 +153,8 @@ class _Build:
             index=tuple(layout.tag(name, report.image.manifest) for name in references),
         )
         for output in self._request.outputs:
+            from laststage.api.outputs import write_output
+
             write_output(self._workspace, report, output)
         return report
 

@@ -6,7 +6,7 @@ import os
 import sys
 from argparse import REMAINDER, ArgumentParser, Namespace
 
-from laststage import api
+from laststage.api.running import run_image
 from laststage.cli.settings import add_settings, read_settings
 from laststage.engine.container import RunRequest
 from laststage.errors import UsageError
@@ -40,7 +40,7 @@ def run(options: Namespace) -> int:
         for name, equals, value in (word.partition("=") for word in options.env)
     }
     workspace = Workspace(read_settings(options, os.environ, "."))
-    return api.run_image(
+    return run_image(
         workspace,
         options.image,
         RunRequest(

@@ -65,7 +65,8 @@ def run_container(
         with overlay(lowers, f"{folder}/fs", f"{folder}/work", f"{folder}/merged") as merged:
             wanted = config.user if request.user is None else request.user
             who = identity(wanted, lambda path: read_inside(merged, path))
-            env = {"PATH": DEFAULT_PATH, **environment_of(config), **request.env}
+            env = {"PATH": DEFAULT_PATH, "HOME": who.home}
+            env |= {**environment_of(config), **request.env}
             if request.terminal:
                 env.setdefault("TERM", "xterm")
             mounts = [Mount(path, options=("mode=1777",)) for path in request.tmpfs]

@@ -25,7 +25,6 @@ from laststage.graph.operations import (
 from laststage.model.digest import Digest
 from laststage.oci.layerstore import Layers
 from laststage.sandbox import spec
-from laststage.sandbox.agent import forwarded_agent
 from laststage.store.locks import locked
 from laststage.tree.scan import scan
 from laststage.tree.unpack import Unpacker, file_pieces, resolve
@@ -180,6 +179,8 @@ class StepMounts:
                     f"the agent {mount.id} is required", hint=f"forward it: --ssh {mount.id}"
                 )
             return
+        from laststage.sandbox.agent import forwarded_agent
+
         path = self._free_path()
         serving = forwarded_agent(agent, path, mode=mount.mode, uid=mount.uid, gid=mount.gid)
         self._stack.enter_context(serving)

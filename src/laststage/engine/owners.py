@@ -11,13 +11,15 @@ Read = Callable[[str], bytes | None]
 
 
 class Identity(NamedTuple):
-    """A user id, a group id, and the supplementary groups, of which the group is always one: it
-    must not be possible to get rid of it (CVE-2022-36109).
+    """A user id, a group id, the supplementary groups, and the home directory.
+
+    The group is always one of the groups: it must not be possible to get rid of it (CVE-2022-36109).
     """
 
     uid: int
     gid: int
     groups: tuple[int, ...] = ()
+    home: str = "/"
 
 
 def identity(user: str, read: Read) -> Identity:
@@ -32,9 +34,10 @@ def identity(user: str, read: Read) -> Identity:
     if row is None and not name.isdigit():
         raise BuildError(f"no user {name!r} in the image's /etc/passwd", hint="use a numeric id")
     uid = int(row[2]) if row else int(name)
+    home = (row[5] if row and len(row) > 5 else "") or "/"
     if group:
         chosen = _group(group, read)
-        return Identity(uid, chosen, (chosen,))
+        return Identity(uid, chosen, (chosen,), home)
     gid = int(row[3]) if row and len(row) > 3 and row[3].isdigit() else 0
     login = row[0] if row else ""
     groups = {gid} | {
@@ -42,7 +45,7 @@ def identity(user: str, read: Read) -> Identity:
         for entry in _rows(read("etc/group"))
         if login and len(entry) > 3 and entry[2].isdigit() and login in entry[3].split(",")
     }
-    return Identity(uid, gid, tuple(sorted(groups)))
+    return Identity(uid, gid, tuple(sorted(groups)), home)
 
 
 def owner(chown: str, read: Read) -> tuple[int, int]:

@@ -80,13 +80,18 @@ def _merged(lowers: list[str], folder: str, stack: contextlib.ExitStack) -> str:
     for name in ("work", "merged"):
         os.mkdir(f"{folder}/{name}")
     copy_root(lowers, f"{folder}/fs")
-    mount = overlay(lowers, f"{folder}/fs", f"{folder}/work", f"{folder}/merged")
-    return stack.enter_context(mount)
+    merged = stack.enter_context(
+        overlay(lowers, f"{folder}/fs", f"{folder}/work", f"{folder}/merged")
+    )
+    for name in ("dev", "proc", "sys"):  # for the runtime to mount on; they stay, as in BuildKit
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(f"{merged}/{name}", 0o755)
+    return merged
 
 
 def _spec(operation: RunOp, merged: str, mounts: StepMounts, outside: Outside) -> SandboxSpec:
     who = identity(operation.user, lambda path: read_inside(merged, path))
-    env = {**dict(operation.env), **outside.proxies, **mounts.env}
+    env = {"HOME": who.home, **dict(operation.env), **outside.proxies, **mounts.env}
     return SandboxSpec(
         root=merged,
         argv=operation.argv,

@@ -7,6 +7,7 @@ changed ends there. Then the steps that the target still needs run as soon as th
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -36,6 +37,7 @@ from laststage.graph.operations import (
     RunOp,
     WorkdirOp,
 )
+from laststage.model.digest import Digest
 from laststage.oci.layerstore import Layers
 from laststage.sandbox.runtime import Runner
 
@@ -253,6 +255,9 @@ class Solver:
         tools = self._tools
         match node.operation:
             case RunOp():
+                if not self._use_cache(node):
+                    # another result of the same step: the one that is there may be in use
+                    key = Digest.of(f"{key} {os.urandom(16).hex()}".encode()).hex
                 running.run_step(
                     node.operation, below, folders, key,
                     layers=tools.layers,

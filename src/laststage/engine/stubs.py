@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
+
+from laststage.tree.scan import is_opaque
 
 
 class Stubs:
@@ -16,35 +19,42 @@ class Stubs:
 
     def __init__(self, merged: str, upper: str, targets: list[str]) -> None:
         self._upper = upper
-        self._missing: list[str] = []
-        self._times: dict[str, tuple[int, int]] = {}
+        self._missing: set[str] = set()
+        self._there: dict[str, os.stat_result] = {}
         for target in targets:
-            path = target.strip("/")
-            parts = path.split("/")
+            parts = target.strip("/").split("/")
             for end in range(1, len(parts) + 1):
                 part = "/".join(parts[:end])
-                full = f"{merged}/{part}"
-                if not os.path.lexists(full):
-                    self._missing.append(part)
-                    parent = os.path.dirname(part)
-                    if os.path.isdir(f"{merged}/{parent}"):
-                        status = os.stat(f"{merged}/{parent}")
-                        self._times[parent] = (status.st_atime_ns, status.st_mtime_ns)
+                try:
+                    self._there[part] = os.lstat(f"{merged}/{part}")
+                except FileNotFoundError:
+                    self._missing.add(part)
 
     def remove(self) -> None:
-        """Take the mount points away from the new layer where they are still empty."""
-        for path in sorted(set(self._missing), key=len, reverse=True):
+        """Take the mount points away from the new layer where they are still empty.
+
+        A directory that is in the layer only because one was made in it goes as well.
+        """
+        for path in sorted({*self._missing, *self._there}, key=len, reverse=True):
             full = f"{self._upper}/{path}"
             with contextlib.suppress(OSError):
-                if os.path.islink(full):
-                    continue
-                if os.path.isdir(full):
-                    os.rmdir(full)
-                elif os.path.isfile(full) and os.lstat(full).st_size == 0:
-                    os.unlink(full)
-        for path, times in self._times.items():
-            full = f"{self._upper}/{path}"
-            with contextlib.suppress(OSError):
-                if path and not os.listdir(full):
-                    continue
-                os.utime(full, ns=times)
+                status = os.lstat(full)
+                if path in self._missing:
+                    _remove_empty(full, status)
+                elif stat.S_ISDIR(status.st_mode) and not is_opaque(full):
+                    before = self._there[path]
+                    if _owner_and_mode(status) == _owner_and_mode(before) and not os.listdir(full):
+                        os.rmdir(full)
+                    elif self._missing:
+                        os.utime(full, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def _remove_empty(full: str, status: os.stat_result) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        os.rmdir(full)
+    elif stat.S_ISREG(status.st_mode) and status.st_size == 0:
+        os.unlink(full)
+
+
+def _owner_and_mode(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_uid, status.st_gid, status.st_mode

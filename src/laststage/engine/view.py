@@ -10,7 +10,7 @@ from functools import partial
 from laststage.errors import BuildError
 from laststage.oci.layerstore import Layers
 from laststage.tree.entry import Entry
-from laststage.tree.scan import entry_of
+from laststage.tree.scan import entry_of, is_opaque
 
 _MAX_LINKS = 40
 _HIDDEN = Entry(path="", kind="whiteout")
@@ -105,7 +105,7 @@ class _Unpacked:
 
     def find(self, path: str) -> Entry | None:
         full = self._root
-        hides = _is_opaque(full)
+        hides = is_opaque(full)
         parts = path.split("/")
         for position, part in enumerate(parts):
             full = f"{full}/{part}"
@@ -119,14 +119,5 @@ class _Unpacked:
                 return entry_of(full, path, status, overlay=True)
             if not stat.S_ISDIR(status.st_mode):
                 return _HIDDEN
-            hides = hides or _is_opaque(full)
+            hides = hides or is_opaque(full)
         return None
-
-
-def _is_opaque(full: str) -> bool:
-    for name in ("trusted.overlay.opaque", "user.overlay.opaque"):
-        try:
-            return os.getxattr(full, name, follow_symlinks=False) == b"y"
-        except OSError:
-            continue
-    return False

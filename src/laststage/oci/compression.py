@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
-import deflate
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 PIECE = 1 << 20
 # The bytes of a layer depend on this and on the library's version, which pyproject.toml pins.
@@ -58,4 +59,6 @@ class GzipWriter:
 
 
 def _compressed(piece: bytes) -> bytes:
+    import deflate
+
     return bytes(deflate.gzip_compress(piece, LEVEL))

@@ -6,8 +6,7 @@ import contextlib
 import hashlib
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from msgspec import Struct
 
@@ -18,6 +17,9 @@ from laststage.oci.documents import LAYER_GZIP, Descriptor
 from laststage.store.blobs import Blobs
 from laststage.tree.entry import Entry
 from laststage.tree.tar import TarWriter
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 # An entry with where its content is: a path, the bytes themselves, or nothing.
 Piece = tuple[Entry, str | bytes | None]

@@ -48,6 +48,8 @@ class Layers:
         self.snapshots = Snapshots(store)
         self.blobs = Blobs(store)
         self._records = Records(store, "layers", _Record)
+        # a layer's identifier by its diff ID: an image of this store need not be unpacked again
+        self._same = Records(store, "diffs", str)
         self._entries = Records(store, "entries", tuple[Entry, ...])
         self._opaque = opaque
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
@@ -83,6 +85,9 @@ class Layers:
         from laststage.oci.layers import LayerBlob
 
         identifier = Digest.parse(diff_id).hex
+        known = self._same.get(identifier)
+        if known is not None and self.exists(known):
+            return known
         if self.blob(identifier, None) is None:
             blob = LayerBlob(diff_id, layer.digest, layer.size, 0)
             self._records.put(identifier, _Record({"": msgspec.structs.asdict(blob)}))
@@ -107,6 +112,8 @@ class Layers:
             known = dict(record.blobs) if record else {}
             known[_name(epoch)] = msgspec.structs.asdict(blob)
             self._records.put(identifier, _Record(known))
+        if epoch is None and identifier != Digest.parse(blob.diff_id).hex:
+            self._same.put(Digest.parse(blob.diff_id).hex, identifier)
         return blob
 
     def ensure_blob(self, identifier: str, epoch: int | None) -> LayerBlob:

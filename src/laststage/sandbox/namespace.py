@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import pwd
-import shutil
-import subprocess
 
 from laststage.errors import MachineError
 from laststage.sandbox import syscalls
@@ -44,6 +41,10 @@ _entered = False
 
 
 def _enter_user_namespace() -> None:
+    import pwd
+    import shutil
+    import subprocess
+
     uid, gid = os.getuid(), os.getgid()
     name = pwd.getpwuid(uid).pw_name
     maps = [
@@ -119,3 +120,23 @@ def in_user_namespace() -> bool:
     """Whether this process sees only a part of the ids."""
     with open("/proc/self/uid_map", encoding="ascii") as file:
         return file.read().split() != ["0", "0", "4294967295"]
+
+
+def single_cgroups() -> bool:
+    """See to it that this process sees one kind of cgroups only; return whether that is so.
+
+    Machines between the two generations mount both, which some runtimes refuse. In a mount namespace
+    of our own the second kind can be left out of sight, except by who may not unmount it.
+    """
+    if not os.path.ismount(_UNIFIED):
+        return True
+    if not _entered:
+        return False
+    try:
+        syscalls.umount(_UNIFIED)
+    except OSError:
+        return False
+    return True
+
+
+_UNIFIED = "/sys/fs/cgroup/unified"

@@ -79,9 +79,16 @@ class SandboxSpec(Struct, frozen=True, kw_only=True):
     limits: tuple[Limit, ...] = ()
 
 
-def runtime_config(spec: SandboxSpec, *, in_user_namespace: bool) -> dict[str, object]:
-    """Return the runtime's configuration for *spec*."""
+def runtime_config(
+    spec: SandboxSpec, *, in_user_namespace: bool, has_cgroups: bool = True
+) -> dict[str, object]:
+    """Return the runtime's configuration for *spec*.
+
+    Which devices may be used is for cgroups to say; as root without them no step may make any.
+    """
     capabilities = list(_CAPABILITIES)
+    if not has_cgroups and not in_user_namespace:
+        capabilities.remove("CAP_MKNOD")
     namespaces = ["pid", "ipc", "uts", "mount"]
     if spec.network == "none":
         namespaces.append("network")
@@ -112,7 +119,7 @@ def runtime_config(spec: SandboxSpec, *, in_user_namespace: bool) -> dict[str, o
             "namespaces": [{"type": kind} for kind in namespaces],
             "maskedPaths": list(_MASKED),
             "readonlyPaths": list(_READ_ONLY),
-            "resources": {"devices": [] if in_user_namespace else _device_rules()},
+            **({"resources": {"devices": _device_rules()}} if has_cgroups else {}),
         },
     }
 

@@ -38,7 +38,7 @@ def scan(
     seen: dict[tuple[int, int], str] = {}
     status = os.lstat(root)
     yield entry_of(root, "", status, overlay=overlay), status
-    if overlay and _is_opaque(root):
+    if overlay and is_opaque(root):
         yield Entry(path="", kind="opaque"), status
     yield from _below(root, "", overlay, skip, seen)
 
@@ -65,7 +65,7 @@ def _below(
             continue
         if stat.S_ISDIR(status.st_mode):
             yield entry_of(full, below, status, overlay=overlay), status
-            if overlay and _is_opaque(full):
+            if overlay and is_opaque(full):
                 yield Entry(path=below, kind="opaque"), status
             yield from _below(root, below, overlay, skip, seen)
             continue
@@ -113,7 +113,8 @@ def _xattrs(full: str, *, overlay: bool) -> tuple[tuple[str, bytes], ...]:
     return tuple((name, os.getxattr(full, name, follow_symlinks=False)) for name in kept)
 
 
-def _is_opaque(full: str) -> bool:
+def is_opaque(full: str) -> bool:
+    """Whether overlay's note on the directory *full* says that it hides what is below."""
     for prefix in OVERLAY_NOTES:
         try:
             if os.getxattr(full, f"{prefix}opaque", follow_symlinks=False) == b"y":
