@@ -7,7 +7,7 @@ import os
 import time
 
 from laststage.dockerfile.ignore import IgnoreFile
-from laststage.engine.sources import Folder
+from laststage.engine.sources import Folder, Stamp
 from laststage.model.digest import Digest
 from laststage.store.root import Store
 from laststage.store.statcache import StatCache
@@ -23,7 +23,7 @@ class Context(Folder):
         name = Digest.of(os.fsencode(self.root)).hex
         self._stats = StatCache(store.path("stats", name[:32]))
 
-    def digest(self, path: str, status: os.stat_result) -> str:
+    def digest(self, path: str, status: Stamp) -> str:
         """Return the hex SHA-256 of the file at *path*, read only if it may have changed."""
         known = self._stats.digest(path, status)
         if known is not None:

@@ -16,7 +16,7 @@ from laststage.engine.archives import is_archive, unpack_archive
 from laststage.engine.context import file_digest
 from laststage.engine.modes import ChangeMode, mode_change
 from laststage.engine.owners import owner
-from laststage.engine.sources import Folder, Found
+from laststage.engine.sources import Folder, Found, Stamp
 from laststage.engine.view import LayersView
 from laststage.errors import BuildError
 from laststage.graph.operations import CopyOp
@@ -24,7 +24,7 @@ from laststage.model.digest import Digest
 from laststage.oci.layers import Piece
 from laststage.tree.entry import Entry
 
-DigestOf = Callable[[str, os.stat_result], str]
+DigestOf = Callable[[str, Stamp], str]
 
 
 class Fetched(Struct, frozen=True):
@@ -296,7 +296,7 @@ def _find_all(operation: CopyOp, folder: Folder | None) -> list[Found]:
     return [one for word in operation.sources for one in folder.find(word, parents=parents)]
 
 
-def _walk(folder: Folder, found: Found) -> Iterable[tuple[str, Entry, os.stat_result]]:
+def _walk(folder: Folder, found: Found) -> Iterable[tuple[str, Entry, Stamp]]:
     if found.entry.kind == "dir":
         return folder.below(found.path)
-    return [("", found.entry, os.lstat(folder.full(found.path)))]
+    return [("", found.entry, Stamp.of(os.lstat(folder.full(found.path))))]

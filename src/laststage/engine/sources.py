@@ -30,13 +30,30 @@ class Found(Struct, frozen=True):
     pivot: int = 0
 
 
+class Stamp(Struct, frozen=True, gc=False):
+    """What is kept of a file's stat: a fifth of the memory, and there may be many."""
+
+    st_size: int
+    st_mode: int
+    st_ino: int
+    st_mtime_ns: int
+    st_ctime_ns: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Stamp:
+        """Return the stamp of *status*."""
+        return cls(
+            status.st_size, status.st_mode, status.st_ino, status.st_mtime_ns, status.st_ctime_ns
+        )
+
+
 class Folder:
     """Files below *root*, seen as the root of a file system, without what *ignore* hides."""
 
     def __init__(self, root: str, ignore: IgnoreFile | None = None) -> None:
         self.root = root
         self._ignore = ignore or IgnoreFile()
-        self._walks: dict[str, list[tuple[str, Entry, os.stat_result]]] = {}
+        self._walks: dict[str, list[tuple[str, Entry, Stamp]]] = {}
 
     def find(self, word: str, *, parents: bool = False) -> list[Found]:
         """Return what the word of a COPY names, in order of path. Raise BuildError for nothing.
@@ -63,7 +80,7 @@ class Folder:
         full = self.full(path)
         return entry_of(full, path, os.lstat(full))
 
-    def below(self, path: str) -> list[tuple[str, Entry, os.stat_result]]:
+    def below(self, path: str) -> list[tuple[str, Entry, Stamp]]:
         """Return all below directory *path*: path relative to it, entry, stat; itself first, as "".
 
         An ignored directory appears only if something in it does, by an exception. A directory is
@@ -73,10 +90,10 @@ class Folder:
             self._walks[path] = list(self._walk(path))
         return self._walks[path]
 
-    def _walk(self, path: str) -> Iterator[tuple[str, Entry, os.stat_result]]:
+    def _walk(self, path: str) -> Iterator[tuple[str, Entry, Stamp]]:
         prefix = f"{path}/" if path else ""
         ignore = self._ignore
-        waiting: list[tuple[str, Entry, os.stat_result]] = []
+        waiting: list[tuple[str, Entry, Stamp]] = []
         shown: set[str] = set()
         for entry, status in scan(
             self.full(path), skip=lambda below: not ignore.may_descend(prefix + below)
@@ -85,7 +102,7 @@ class Folder:
                 waiting.pop()
             if ignore.ignores(prefix + entry.path):
                 if entry.kind == "dir":
-                    waiting.append((entry.path, entry, status))
+                    waiting.append((entry.path, entry, Stamp.of(status)))
                 continue
             yield from waiting
             waiting.clear()
@@ -93,7 +110,7 @@ class Folder:
                 entry = entry_of(self.full(prefix + entry.path), entry.path, status)
             if status.st_nlink > 1:
                 shown.add(entry.path)
-            yield entry.path, entry, status
+            yield entry.path, entry, Stamp.of(status)
 
     def full(self, path: str) -> str:
         """Return where *path* is on disk."""

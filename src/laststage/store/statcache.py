@@ -9,12 +9,37 @@ change right after could fall into the same tick of the clock.
 from __future__ import annotations
 
 import os
+from typing import Protocol
 
 from laststage.store import atomic
 
 # Longer than the coarsest tick of a kernel's clock that file times are taken from.
 _TICK_NS = 20_000_000
 _VERSION = "laststage-stats 1"
+
+
+class Status(Protocol):
+    """The part of a file's stat that tells whether it may have changed."""
+
+    @property
+    def st_size(self) -> int:
+        """The size in bytes."""
+
+    @property
+    def st_mode(self) -> int:
+        """The type and the permission bits."""
+
+    @property
+    def st_ino(self) -> int:
+        """The inode's number."""
+
+    @property
+    def st_mtime_ns(self) -> int:
+        """When the content last changed, in nanoseconds since 1970."""
+
+    @property
+    def st_ctime_ns(self) -> int:
+        """When content or attributes last changed; no program can set it back."""
 
 
 class StatCache:
@@ -26,7 +51,7 @@ class StatCache:
         self._seen: dict[str, str] = {}
         self._changed = False
 
-    def digest(self, name: str, status: os.stat_result) -> str | None:
+    def digest(self, name: str, status: Status) -> str | None:
         """Return the hex SHA-256 of the file *name*, None if it may have changed."""
         line = self._known.get(name)
         if line is None or not line.startswith(_signature(status)):
@@ -34,7 +59,7 @@ class StatCache:
         self._seen[name] = line
         return line.rpartition(" ")[2]
 
-    def remember(self, name: str, status: os.stat_result, digest: str, now_ns: int) -> None:
+    def remember(self, name: str, status: Status, digest: str, now_ns: int) -> None:
         """Note the digest of a file whose stat before reading was *status*, read at *now_ns*."""
         if max(status.st_mtime_ns, status.st_ctime_ns) + _TICK_NS < now_ns and "\n" not in name:
             self._seen[name] = _signature(status) + digest
@@ -61,7 +86,7 @@ class StatCache:
         return known
 
 
-def _signature(status: os.stat_result) -> str:
+def _signature(status: Status) -> str:
     return (
         f"{status.st_size} {status.st_mode} {status.st_ino} {status.st_mtime_ns} "
         f"{status.st_ctime_ns} "

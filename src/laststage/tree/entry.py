@@ -22,7 +22,7 @@ def is_portable(attribute: str) -> bool:
     return attribute == "security.capability" or attribute.startswith("user.")
 
 
-class Entry(Struct, frozen=True):
+class Entry(Struct, frozen=True, gc=False):
     """What is at *path*: relative, with ``/`` between names, never ``.`` or ``..``; "" is the root.
 
     Bytes of a name that are no UTF-8 stand as surrogate escapes. *mode* holds the twelve permission

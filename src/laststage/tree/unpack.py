@@ -86,7 +86,9 @@ class Unpacker:
                 self._remove(full)
                 os.symlink(entry.link, full)
             case "file":
-                self._file(full, content)
+                self._file(full, entry, content)
+                self._set_attributes(entry, full)
+                return full
             case "fifo":
                 self._remove(full)
                 os.mkfifo(full)
@@ -113,20 +115,34 @@ class Unpacker:
                 f"{entry.path}: a hard link to {entry.link}, which is not there"
             ) from error
 
-    def _file(self, full: str, content: Iterable[bytes]) -> None:
+    def _file(self, full: str, entry: Entry, content: Iterable[bytes]) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        mode = entry.mode & 0o777  # set-id bits come last, when the owner is who it must be
         try:
-            descriptor = os.open(full, flags, 0o600)
+            descriptor = os.open(full, flags, mode)
         except FileExistsError:
             self._remove(full)
-            descriptor = os.open(full, flags, 0o600)
+            descriptor = os.open(full, flags, mode)
         try:
             for piece in content:
                 view = memoryview(piece)
                 while view:
                     view = view[os.write(descriptor, view) :]
+            self._settle_file(descriptor, entry)
         finally:
             os.close(descriptor)
+
+    def _settle_file(self, descriptor: int, entry: Entry) -> None:
+        """Give a new file its owner, mode and time: only what differs, for each change of an inode
+        costs as much as its creation where there are many.
+        """
+        status = os.fstat(descriptor)
+        if self._keep_owner and (status.st_uid, status.st_gid) != (entry.uid, entry.gid):
+            os.fchown(descriptor, entry.uid, entry.gid)
+            status = os.fstat(descriptor)
+        if stat.S_IMODE(status.st_mode) != entry.mode:
+            os.fchmod(descriptor, entry.mode)
+        os.utime(descriptor, (entry.mtime, entry.mtime))
 
     def _directory(self, full: str, entry: Entry) -> None:
         try:
@@ -149,12 +165,15 @@ class Unpacker:
             os.chown(full, entry.uid, entry.gid, follow_symlinks=False)
         if entry.kind != "symlink":
             os.chmod(full, entry.mode)  # after chown, which clears the set-id bits
-        for name, value in entry.xattrs:
-            if is_portable(name) and not (self._overlay and name.startswith(OVERLAY_NOTES)):
-                _set_attribute(full, name, value, entry.path)
+        self._set_attributes(entry, full)
         if entry.kind == "dir":
             self._times[full] = entry.mtime
         os.utime(full, (entry.mtime, entry.mtime), follow_symlinks=False)
+
+    def _set_attributes(self, entry: Entry, full: str) -> None:
+        for name, value in entry.xattrs:
+            if is_portable(name) and not (self._overlay and name.startswith(OVERLAY_NOTES)):
+                _set_attribute(full, name, value, entry.path)
 
     def _make_opaque(self, full: str) -> None:
         if self._overlay:
