@@ -19,7 +19,7 @@ from laststage.engine.exporting import export_image
 from laststage.engine.mounts import Outside
 from laststage.engine.solving import Solver, Tools
 from laststage.engine.trust import Trust
-from laststage.errors import BuildError
+from laststage.errors import BuildError, UsageError
 from laststage.events import Noticed, Warned
 from laststage.graph.lowering import Lowered, lower
 from laststage.graph.operations import CopyOp, Node
@@ -269,8 +269,12 @@ def dockerfile_text(path: str) -> str:
 
 def ignore_text(context: str, dockerfile: str = "") -> str:
     """Return the ignore file that counts: ``DOCKERFILE.dockerignore``, else the context's own."""
-    for path in (f"{dockerfile}.dockerignore" if dockerfile else "", f"{context}/.dockerignore"):
+    own = f"{dockerfile}.dockerignore" if dockerfile else ""
+    for path in (own, f"{context}/.dockerignore" if context else ""):
         if path and os.path.isfile(path):
-            with open(path, encoding="utf-8", errors="surrogateescape") as file:
-                return file.read()
+            try:
+                with open(path, encoding="utf-8", errors="surrogateescape") as file:
+                    return file.read()
+            except OSError as error:
+                raise UsageError(f"cannot read it: {error.strerror}", where=path) from error
     return ""

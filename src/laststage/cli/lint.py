@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -13,7 +13,8 @@ import msgspec
 from msgspec import Struct
 
 from laststage import __version__
-from laststage.dockerfile.errors import DockerfileError
+from laststage.api.building import ignore_text
+from laststage.cli.options import read_dockerfile, read_pairs
 from laststage.dockerfile.ignore import IgnoreFile
 from laststage.dockerfile.lint import RULES, BaseEnv, Finding, lint
 from laststage.dockerfile.parser import Dockerfile, parse
@@ -69,10 +70,10 @@ def run(options: Namespace) -> int:
         raise UsageError("--json and --sarif exclude each other")
     name, context = _places(options.path, options.file)
     checked = check(
-        _read(name),
+        read_dockerfile(name),
         "stdin" if name == _STDIN else name,
-        ignore=_ignore_text(context, name),
-        build_args=_build_args(options.build_arg, os.environ),
+        ignore=ignore_text(context, "" if name == _STDIN else name),
+        build_args=read_pairs("--build-arg", options.build_arg, os.environ),
     )
     shape = "json" if options.json else "sarif" if options.sarif else "text"
     sys.stdout.write(shown(checked, shape, as_errors=options.error))
@@ -174,46 +175,6 @@ def _places(path: str, file: str | None) -> tuple[str, str]:
     if not os.path.exists(path):
         raise UsageError("no such file or folder", where=path)
     return path, os.path.dirname(path) or "."
-
-
-def _build_args(words: Iterable[str], environ: Mapping[str, str]) -> dict[str, str]:
-    """Read NAME=VALUE; a NAME alone takes its value from *environ*, if it has one there."""
-    found: dict[str, str] = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not name:
-            raise UsageError(f"--build-arg {word}: no name", hint="write --build-arg NAME=VALUE")
-        if equals:
-            found[name] = value
-        elif name in environ:
-            found[name] = environ[name]
-    return found
-
-
-def _read(path: str) -> str:
-    try:
-        if path == _STDIN:
-            return sys.stdin.buffer.read().decode()
-        with open(path, encoding="utf-8", newline="") as file:
-            return file.read()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        where = "stdin" if path == _STDIN else path
-        raise DockerfileError(f"cannot read the Dockerfile: {reason}", where=where) from error
-
-
-def _ignore_text(context: str, dockerfile: str) -> str:
-    """Return the ignore file that counts, or nothing."""
-    own = f"{dockerfile}.dockerignore" if dockerfile != _STDIN else ""
-    for path in (own, f"{context}/.dockerignore" if context else ""):
-        if not path or not os.path.isfile(path):
-            continue
-        try:
-            with open(path, encoding="utf-8", errors="surrogateescape") as file:
-                return file.read()
-        except OSError as error:
-            raise UsageError(f"cannot read it: {error.strerror}", where=path) from error
-    return ""
 
 
 def _text(dockerfile: Dockerfile, findings: tuple[Finding, ...]) -> str:

@@ -11,6 +11,7 @@ from laststage import api
 from laststage.api.building import dockerfile_text, ignore_text
 from laststage.api.request import Output
 from laststage.cli.settings import epoch_of
+from laststage.dockerfile.errors import DockerfileError
 from laststage.errors import UsageError
 from laststage.model.platform import Platform
 from laststage.model.reference import Reference
@@ -67,7 +68,7 @@ def read_request(options: Namespace, environ: Mapping[str, str]) -> api.BuildReq
     epoch = epoch_of(environ)
     text, name = None, "Dockerfile"
     if options.file:
-        text = sys.stdin.read() if options.file == "-" else dockerfile_text(options.file)
+        text = read_dockerfile(options.file)
         name = "stdin" if options.file == "-" else options.file
     return api.BuildRequest(
         context=options.folder,
@@ -76,9 +77,9 @@ def read_request(options: Namespace, environ: Mapping[str, str]) -> api.BuildReq
         ignore=ignore_text(options.folder, options.file or ""),
         package=options.package,
         target=options.target,
-        build_args=_pairs("--build-arg", options.build_arg, environ),
-        contexts=_pairs("--build-context", options.build_context, {}),
-        labels=_pairs("--label", options.label, {}),
+        build_args=read_pairs("--build-arg", options.build_arg, environ),
+        contexts=read_pairs("--build-context", options.build_context, {}),
+        labels=read_pairs("--label", options.label, {}),
         tags=tuple(options.tag),
         outputs=tuple(map(_output, options.output)),
         platform=Platform.parse(options.platform) if options.platform else None,
@@ -97,7 +98,19 @@ def read_request(options: Namespace, environ: Mapping[str, str]) -> api.BuildReq
     )
 
 
-def _pairs(flag: str, words: list[str], environ: Mapping[str, str]) -> dict[str, str]:
+def read_dockerfile(path: str) -> str:
+    """Return the text of the Dockerfile at *path*, "-" for standard input. Raise DockerfileError."""
+    if path != "-":
+        return dockerfile_text(path)
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError as error:
+        reason = "cannot read the Dockerfile: it is not UTF-8 text"
+        raise DockerfileError(reason, where="stdin") from error
+
+
+def read_pairs(flag: str, words: list[str], environ: Mapping[str, str]) -> dict[str, str]:
+    """Read NAME=VALUE; for a NAME alone the value is that of *environ*, if it has one there."""
     found = {}
     for word in words:
         name, equals, value = word.partition("=")
