@@ -32,7 +32,14 @@ def copy_step(
     view = LayersView(layers, below)
     with layers.snapshots.staging() as staging:
         pieces = copied_pieces(operation, folder, view, f"{staging}/fs", fetched)
-        _keep(pieces, identifier, layers=layers, epoch=epoch, as_blob=as_blob)
+        keep(pieces, identifier, layers=layers, epoch=epoch, as_blob=as_blob)
+
+
+def planned_copy(
+    operation: CopyOp, below: Sequence[str], folder: Folder, layers: Layers
+) -> list[Piece]:
+    """Return what COPY from *folder* would lay down over the layers *below*, making nothing."""
+    return copied_pieces(operation, folder, LayersView(layers, below), "")
 
 
 def workdir_step(
@@ -59,13 +66,14 @@ def workdir_step(
         part = "/".join(parts[:end])
         made = Entry(path=part, kind="dir", mode=0o755, uid=who.uid, gid=who.gid)
         pieces.append((view.lookup(part) or made, None))
-    _keep(pieces, identifier, layers=layers, epoch=epoch, as_blob=as_blob)
+    keep(pieces, identifier, layers=layers, epoch=epoch, as_blob=as_blob)
     return identifier
 
 
-def _keep(
+def keep(
     pieces: list[Piece], identifier: str, *, layers: Layers, epoch: int | None, as_blob: bool
 ) -> None:
+    """Write *pieces* as a layer in the form that is needed."""
     if as_blob:
         layers.write_blob(identifier, epoch, pieces)
         return

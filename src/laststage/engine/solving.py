@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from laststage.engine.context import Context
+from laststage.engine.forwarding import forwarded_nodes
 from laststage.engine.results import Result, Results
 from laststage.engine.state import (
     StepState,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from laststage.engine.copying import Fetched
     from laststage.engine.mounts import Outside
     from laststage.engine.sources import Folder
+    from laststage.oci.layers import Piece
 
 
 class Tools(NamedTuple):
@@ -76,8 +78,11 @@ class Solver:
         self._use_cache = use_cache
         self._states = [StepState() for _ in graph.nodes]
         self._mounted = mounted_nodes(graph)
+        self._forwarded = forwarded_nodes(graph)
+        self._pieces: dict[NodeId, list[Piece]] = {}
         self._fetched: dict[NodeId, list[Fetched]] = {}
         self._lock = threading.Lock()
+        self._keeping = threading.Lock()
         self.executed = 0
 
     def solve(self) -> list[str]:
@@ -211,7 +216,8 @@ class Solver:
                 self.executed += 1
             layer = self._make(position, node, folders, output)
         state.result = Result(state.key, layer)
-        self._results.put(state.result, *filter(None, (state.definition,)))
+        if position not in self._pieces:
+            self._results.put(state.result, *filter(None, (state.definition,)))
         return False
 
     def _mounted_sources(self, node: Node, stack: contextlib.ExitStack) -> list[Folder]:
@@ -220,11 +226,37 @@ class Solver:
             return []
         from laststage.engine.mounting import mounted_folder
 
-        layers = self._tools.layers
-        return [
-            stack.enter_context(mounted_folder(layers, self.layers_of(source)))
-            for source in node.inputs[1:]
-        ]
+        layers, found = self._tools.layers, []
+        for source in node.inputs[1:]:
+            folder = self._forwarded_folder(node, source)
+            if folder is None:
+                mounted = mounted_folder(layers, self.layers_of(source))
+                folder = stack.enter_context(mounted)
+            found.append(folder)
+        return found
+
+    def _forwarded_folder(self, node: Node, source: NodeId) -> Folder | None:
+        """Return what was only remembered of *source*, if *node* can take all it wants from there.
+
+        If it cannot, the layer of *source* is made after all, and None returned.
+        """
+        if source not in self._pieces:
+            return None
+        from laststage.engine.forwarding import Forwarded
+        from laststage.engine.layering import keep
+        from laststage.engine.view import LayersView
+
+        layers, state = self._tools.layers, self._states[source]
+        folder = Forwarded(self._pieces[source])
+        below = LayersView(layers, self.layers_of(self._graph.nodes[source].inputs[0]))
+        if isinstance(node.operation, CopyOp) and folder.can_answer(node.operation, below):
+            return folder
+        with self._keeping:
+            if not layers.exists(state.key):
+                pieces = self._pieces[source]
+                keep(pieces, state.key, layers=layers, epoch=self._tools.epoch, as_blob=False)
+                self._results.put(Result(state.key, state.key))
+        return None
 
     def _key_now(
         self, position: NodeId, node: Node, state: StepState, folders: list[Folder]
@@ -268,6 +300,10 @@ class Solver:
                 return key
             case CopyOp():
                 folder = folders[0] if folders else tools.contexts[node.operation.context]
+                if position in self._forwarded:
+                    pieces = layering.planned_copy(node.operation, below, folder, tools.layers)
+                    self._pieces[position] = pieces
+                    return key
                 layering.copy_step(
                     node.operation, below, folder, key,
                     layers=tools.layers,
