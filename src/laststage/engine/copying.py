@@ -6,6 +6,7 @@ for that. The same plan is then written as a blob, straight from the sources, or
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 
@@ -20,7 +21,6 @@ from laststage.engine.sources import Folder, Found, Stamp
 from laststage.engine.view import LayersView
 from laststage.errors import BuildError
 from laststage.graph.operations import CopyOp
-from laststage.model.digest import Digest
 from laststage.oci.layers import Piece
 from laststage.tree.entry import Entry
 
@@ -51,13 +51,20 @@ def content_digest(
     knows a file's
     digest from its path and stat; without it every file is read.
     """
-    rows: list[object] = [[file.name, file.content] for file in operation.inline]
-    rows += [[file.name, file.digest, file.mtime] for file in fetched]
+    digest = hashlib.sha256()
+
+    def add(*row: object) -> None:
+        digest.update(json.encode(row) + b"\n")
+
+    for file in operation.inline:
+        add("inline", file.name, file.content)
+    for here in fetched:
+        add("fetched", here.name, here.digest, here.mtime)
     for found in _find_all(operation, folder):
         assert folder is not None
         named = operation.parents or found.entry.kind != "dir"
         name = found.path if operation.parents else found.name
-        rows.append(["source", os.fsencode(name) if named else ""])
+        add("source", os.fsencode(name) if named else "")
         for path, entry, status in _walk(folder, found):
             content = ""
             if entry.kind == "file":
@@ -67,8 +74,8 @@ def content_digest(
             xattrs = entry.xattrs if operation.origin == "stage" else ()
             owner_of = (entry.uid, entry.gid) if operation.origin == "stage" else ()
             names = (os.fsencode(path), os.fsencode(entry.link))  # they may be no UTF-8
-            rows.append([*names, entry.kind, entry.mode, owner_of, entry.device, xattrs, content])
-    return Digest.of(json.encode(rows)).hex
+            add(*names, entry.kind, entry.mode, owner_of, entry.device, xattrs, content)
+    return digest.hexdigest()
 
 
 def copied_pieces(

@@ -8,6 +8,7 @@ copy would have laid down is remembered, and the next copy takes it from there.
 from __future__ import annotations
 
 import stat
+from collections.abc import Iterator
 
 from msgspec import structs
 
@@ -77,18 +78,16 @@ class Forwarded(Folder):
         path = word.strip("/")
         return [Found(path.rpartition("/")[2], path, self._pieces[path][0])]
 
-    def below(self, path: str) -> list[tuple[str, Entry, Stamp]]:
-        """Return all below directory *path*, itself first, as Folder.below does."""
+    def below(self, path: str) -> Iterator[tuple[str, Entry, Stamp]]:
+        """Yield all below directory *path*, itself first, as Folder.below does."""
         prefix = f"{path}/"
-        found = [("", structs.replace(self._pieces[path][0], path=""), _STAMP)]
+        yield "", structs.replace(self._pieces[path][0], path=""), _STAMP
         for full, (entry, _) in self._pieces.items():
             if full.startswith(prefix):
-                inside = full.removeprefix(prefix)
-                moved = structs.replace(entry, path=inside)
+                inside, link = full.removeprefix(prefix), entry.link
                 if entry.kind == "hardlink":
-                    moved = structs.replace(moved, link=entry.link.removeprefix(prefix))
-                found.append((inside, moved, _STAMP))
-        return found
+                    link = link.removeprefix(prefix)
+                yield inside, structs.replace(entry, path=inside, link=link), _STAMP
 
     def full(self, path: str) -> str:
         """Return where the content of *path* is on disk."""

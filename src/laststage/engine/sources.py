@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from msgspec import Struct, structs
 
@@ -80,7 +80,7 @@ class Folder:
         full = self.full(path)
         return entry_of(full, path, os.lstat(full))
 
-    def below(self, path: str) -> list[tuple[str, Entry, Stamp]]:
+    def below(self, path: str) -> Iterable[tuple[str, Entry, Stamp]]:
         """Return all below directory *path*: path relative to it, entry, stat; itself first, as "".
 
         An ignored directory appears only if something in it does, by an exception. A directory is
