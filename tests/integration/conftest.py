@@ -488,3 +488,29 @@ def examples() -> Path:
 def runtime_names() -> Sequence[str]:
     """What OCI runtimes are called."""
     return RUNTIMES
+
+
+@pytest.fixture
+def built(laststage: Laststage, tmp_path: Path) -> Callable[..., Built]:
+    """Return what builds the text of a Dockerfile over the folder `context`, as `options`."""
+    (tmp_path / "context").mkdir()
+
+    def build(text: str, *flags: object, expect: int = 0, **env: str) -> Built:
+        (tmp_path / "Dockerfile").write_text(text)
+        line = ("-t", "options", "-f", tmp_path / "Dockerfile", *flags, tmp_path / "context")
+        return Built(laststage, laststage("build", *line, expect=expect, env=env))
+
+    return build
+
+
+@dataclass(frozen=True)
+class Built:
+    """A build: what it said, and its image."""
+
+    laststage: Laststage
+    done: subprocess.CompletedProcess[str]
+
+    @cached_property
+    def image(self) -> Image:
+        """The image, read before another build takes its name."""
+        return self.laststage.image("options:latest")

@@ -245,7 +245,7 @@ def inputs_of(workspace: Workspace, request: BuildRequest, report: BuildReport) 
     """
     found = []
     for context in report.contexts:
-        found += [f"{context.root}/{path}".rstrip("/") for path, _, _ in context.below("")]
+        found += [context.full(path) for path in context.paths()]
         found.append(f"{context.root}/.dockerignore")
     name = os.path.abspath(request.dockerfile_name)
     found += [name, f"{name}.dockerignore"]

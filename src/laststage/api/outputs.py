@@ -11,6 +11,7 @@ from laststage.engine.mounting import mounted_folder
 from laststage.errors import UsageError
 from laststage.model.reference import Reference
 from laststage.oci.archive import save
+from laststage.oci.documents import Descriptor, decode
 from laststage.store.atomic import Staged, disk_errors
 from laststage.tree.scan import scan
 from laststage.tree.tar import TarWriter
@@ -24,8 +25,11 @@ def write_output(workspace: Workspace, report: BuildReport, output: Output) -> N
         case "image":
             return
         case "oci" | "docker":
+            # as the index has it, so that an archive says what its images are called
+            named = [decode(row, Descriptor, "the index") for row in report.index]
             names = report.references or ("image:latest",)
-            images = [(Reference.parse(name), report.image.manifest) for name in names]
+            found = named or [report.image.manifest]
+            images = [(Reference.parse(n), d) for n, d in zip(names, found, strict=True)]
             save(workspace.store, images, output.destination, output.kind)
         case "tar":
             _write_tar(workspace, report, output.destination)

@@ -49,10 +49,8 @@ def open_context(options: Namespace, workspace: Workspace) -> Iterator[None]:
             options.file = f"{folder}/Dockerfile"
             with open(options.file, "wb") as file:
                 file.write(stream.read())
-        elif options.file:
-            options.file = f"{options.folder}/{options.file}"
-        elif os.path.isfile(f"{options.folder}/Dockerfile"):
-            options.file = f"{options.folder}/Dockerfile"
+        else:
+            _find_dockerfile(options)
         yield
 
 
@@ -68,9 +66,21 @@ def _fetch(options: Namespace, workspace: Workspace, folder: str) -> None:
     else:
         unpack_archive(found.path, folder)
     options.folder = folder
-    name = options.file or "Dockerfile"
-    if name != "-" and (options.file or os.path.isfile(f"{folder}/{name}")):
-        options.file = f"{folder}/{name}"
+    _find_dockerfile(options)
+
+
+def _find_dockerfile(options: Namespace) -> None:
+    """Make ``options.file`` a path of the context that came from elsewhere, where it has one.
+
+    Raise UsageError for a Dockerfile or ignore file that is a link to this machine's own files.
+    """
+    root = os.path.realpath(options.folder)
+    for name in (options.file or "Dockerfile", ".dockerignore"):
+        full = os.path.realpath(f"{root}/{name}")
+        if name != "-" and not full.startswith(f"{root}/"):
+            raise UsageError(f"{name} leads out of the context")
+        if name not in ("-", ".dockerignore") and (options.file or os.path.isfile(full)):
+            options.file = full
 
 
 class _Rejoined(io.RawIOBase):

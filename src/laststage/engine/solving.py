@@ -131,19 +131,23 @@ class Solver:
             state.key = node_key(node.operation, ())
             state.base_layers = node.operation.layers
             return
-        inputs = [self._states[i].key for i in node.inputs]
-        if not all(inputs):
-            return
+        sources = [self._states[i] for i in node.inputs]
+        state.fresh = not self._use_cache(node) or any(below.fresh for below in sources[:1])
+        inputs = [source.key for source in sources]
+        if not all(inputs) or any(source.fresh for source in sources[1:]):
+            return  # a definition does not tell what comes out of a step that runs again
         if reads_stages(node):
             state.definition = node_key(node.operation, inputs)
         elif isinstance(node.operation, CopyOp):
             state.key = self._copy_key(position, node, inputs)
         else:
             state.key = node_key(node.operation, inputs)
-        if self._use_cache(node):
+        if not state.fresh:
             state.result = self._results.get(state.key or state.definition)
             if state.result is not None:
                 state.key = state.result.key
+        if isinstance(node.operation, CopyOp) and state.result is not None:
+            self._tools.contexts[node.operation.context].forget()
 
     def _copy_key(self, position: NodeId, node: Node, inputs: list[str]) -> str:
         """Return the key of a COPY from the context or of remote files, which this fetches."""
@@ -270,7 +274,7 @@ class Solver:
             state.key = state.key or self._copy_key(position, node, inputs)
         else:
             state.key = node_key(node.operation, inputs)
-        known = self._results.get(state.key) if self._use_cache(node) else None
+        known = None if state.fresh else self._results.get(state.key)
         if known is not None and state.definition:
             self._results.put(known, state.definition)
         return known
@@ -303,6 +307,7 @@ class Solver:
                 if position in self._forwarded:
                     pieces = layering.planned_copy(node.operation, below, folder, tools.layers)
                     self._pieces[position] = pieces
+                    folder.forget()
                     return key
                 layering.copy_step(
                     node.operation, below, folder, key,
@@ -311,6 +316,7 @@ class Solver:
                     as_blob=as_blob,
                     fetched=self._fetched.get(position, ()),
                 )  # fmt: skip
+                folder.forget()
                 return key
             case WorkdirOp():
                 return layering.workdir_step(

@@ -112,6 +112,26 @@ class Folder:
                 shown.add(entry.path)
             yield entry.path, entry, Stamp.of(status)
 
+    def forget(self) -> None:
+        """Let go of what was walked: a large context takes memory that later steps need."""
+        self._walks.clear()
+
+    def paths(self) -> Iterator[str]:
+        """Yield every path that a build may look at, without looking at more than the names."""
+        waiting = [""]
+        while waiting:
+            folder = waiting.pop()
+            yield folder
+            with os.scandir(self.full(folder)) as listing:
+                for item in listing:
+                    path = f"{folder}/{item.name}" if folder else item.name
+                    if not self._ignore.may_descend(path):
+                        continue
+                    if item.is_dir(follow_symlinks=False):
+                        waiting.append(path)
+                    else:
+                        yield path
+
     def full(self, path: str) -> str:
         """Return where *path* is on disk."""
         return f"{self.root}/{path}" if path else self.root

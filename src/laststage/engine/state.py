@@ -13,11 +13,13 @@ class StepState(Struct):
 
     *result* is there once the step's layers are. *definition* is a second key, made without looking
     at content, that may lead to the result at once.
+    What is *fresh* runs again, and so does what is built on it.
     """
 
     key: str = ""
     definition: str = ""
     result: Result | None = None
+    fresh: bool = False
     base_layers: tuple[str, ...] = ()
 
 

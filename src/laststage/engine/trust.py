@@ -34,23 +34,36 @@ class TrustLayer:
     def remove_from(self, upper: str) -> None:
         """Take out of the new layer at *upper* what came from here and not from the step.
 
-        Where the step touched the bundle, the image's own is as it was before; a copy that it made
-        elsewhere becomes a copy of that.
+        Where the step touched the bundle, the image's own is as it was before, with what was added to
+        its end; a copy that was made elsewhere becomes a copy of the image's own.
         """
         if not self.folders:
             return
         for entry, status in scan(upper, overlay=True):
-            if entry.kind != "file" or status.st_size != self._size:
+            longer = entry.path == _BUNDLE and status.st_size > self._size
+            if entry.kind != "file" or not (longer or status.st_size == self._size):
                 continue
             full = f"{upper}/{entry.path}"
             with open(full, "rb") as file:
-                if hashlib.sha256(file.read()).digest() != self._digest:
+                if hashlib.sha256(file.read(self._size)).digest() != self._digest:
                     continue
-            if entry.path == _BUNDLE or not self._own:
+                added = file.read()
+            if added:
+                self._replace(full, added)
+            elif entry.path == _BUNDLE or not self._own:
                 os.unlink(full)
             else:
                 shutil.copyfile(self._own, full)
                 os.utime(full, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    def _replace(self, full: str, added: bytes) -> None:
+        """Make the bundle at *full* the image's own, with what the step *added* to its end."""
+        own = b""
+        if self._own:
+            with open(self._own, "rb") as file:
+                own = file.read()
+        with open(full, "wb") as file:
+            file.write(own + added)
 
 
 class Trust:
