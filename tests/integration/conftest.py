@@ -5,33 +5,26 @@ Nothing here asks laststage what it wrote: layers and documents are read with th
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import importlib.util
-import io
 import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
-import tarfile
 import tempfile
-import threading
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn
 
 import pytest
 
-from laststage.debian.sources import Mirrors, host_mirrors
+from .images import Image
+from .mirror import TamperingMirror, real_mirrors
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 _PASSED_ON = (
@@ -62,13 +55,6 @@ def machine() -> None:
 
 
 RUNTIMES = ("runc", "crun")
-
-
-def real_mirrors() -> Mirrors | None:
-    """Return the mirrors that laststage uses here when none is set by a flag."""
-    if mirror := os.environ.get("LASTSTAGE_MIRROR"):
-        return Mirrors.of(mirror, os.environ.get("LASTSTAGE_SECURITY_MIRROR", ""))
-    return host_mirrors()
 
 
 @dataclass(frozen=True)
@@ -167,148 +153,6 @@ class Laststage:
             for path in (root / folder).glob("*"):
                 digest = hashlib.sha256(path.read_bytes()).hexdigest()
                 assert path.name == digest + suffix, f"{path} holds {digest}"
-
-
-@dataclass(frozen=True)
-class Image:
-    """An image as its documents and layers say, all checked against their digests."""
-
-    digest: str
-    manifest: dict[str, Any]
-    config: dict[str, Any]
-    tars: list[bytes]
-
-    @classmethod
-    def of_layout(cls, root: Path, name: str) -> Image:
-        """Return the image *name* of the OCI layout in the folder *root*."""
-
-        def blob(descriptor: dict[str, Any]) -> bytes:
-            data = (root / "blobs" / descriptor["digest"].replace(":", "/")).read_bytes()
-            assert f"sha256:{hashlib.sha256(data).hexdigest()}" == descriptor["digest"]
-            assert len(data) == descriptor["size"]
-            return data
-
-        index = json.loads((root / "index.json").read_bytes())
-        [found] = [
-            descriptor
-            for descriptor in index["manifests"]
-            if descriptor["annotations"]["org.opencontainers.image.ref.name"] == name
-        ]
-        manifest = json.loads(blob(found))
-        config = json.loads(blob(manifest["config"]))
-        tars = [gzip.decompress(blob(layer)) for layer in manifest["layers"]]
-        diff_ids = [f"sha256:{hashlib.sha256(tar).hexdigest()}" for tar in tars]
-        assert diff_ids == config["rootfs"]["diff_ids"]
-        return cls(found["digest"], manifest, config, tars)
-
-    @classmethod
-    def of_docker_archive(cls, path: Path) -> Image:
-        """Return the one image in the file that `docker load` would read."""
-        with tarfile.open(path) as archive:
-
-            def member(name: str) -> bytes:
-                file = archive.extractfile(name)
-                assert file is not None
-                with file:
-                    return file.read()
-
-            [manifest] = json.loads(member("manifest.json"))
-            config = json.loads(member(manifest["Config"]))
-            return cls("", manifest, config, [member(name) for name in manifest["Layers"]])
-
-    @cached_property
-    def members(self) -> dict[str, tarfile.TarInfo]:
-        """What is in the image, by path; a later layer's entry is the one that counts."""
-        found = {}
-        for tar in self.tars:
-            with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
-                found.update({member.name.strip("/"): member for member in archive})
-        return found
-
-    @cached_property
-    def files(self) -> dict[str, bytes]:
-        """The content of every file, by path."""
-        found = {}
-        for tar in self.tars:
-            with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
-                for member in archive:
-                    if member.isreg():
-                        file = archive.extractfile(member)
-                        assert file is not None
-                        with file:
-                            found[member.name.strip("/")] = file.read()
-        return found
-
-
-class TamperingMirror:
-    """Hands on the real mirrors' files; flips a byte in the middle of those with *flip* in the path.
-
-    What was fetched once is kept in *kept*, so that many tests cost the mirror one transfer.
-    """
-
-    def __init__(self, kept: dict[str, bytes], flip: str = "") -> None:
-        self.flip = flip
-        self.flipped: list[str] = []
-        self._kept = kept
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-
-    @property
-    def url(self) -> str:
-        """What --mirror takes."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}/debian"
-
-    def content(self, path: str) -> bytes | None:
-        """Return what is at *path*, tampered with or not; None if the real mirror has nothing."""
-        mirrors = real_mirrors()
-        assert mirrors is not None
-        half, _, rest = path.removeprefix("/debian").partition("/")
-        if path not in self._kept:
-            base = mirrors.security if half == "-security" else mirrors.archive
-            try:
-                with urllib.request.urlopen(f"{base}/{rest}", timeout=60) as response:
-                    self._kept[path] = response.read()
-            except urllib.error.HTTPError as error:
-                error.close()
-                return None
-        data = self._kept[path]
-        if self.flip and self.flip in path:
-            self.flipped.append(path)
-            middle = len(data) // 2
-            data = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
-        return data
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-
-def _handler(mirror: TamperingMirror) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            data = mirror.content(self.path)
-            if data is None:
-                self.send_error(404)
-                return
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    return Handler
 
 
 @pytest.fixture(scope="session")
