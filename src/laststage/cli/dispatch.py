@@ -9,11 +9,11 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from importlib import import_module
 from types import FrameType
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from laststage import __version__
 from laststage.cli.main import COMMANDS
-from laststage.errors import LaststageError
+from laststage.errors import LaststageError, UsageError
 
 
 class Command(Protocol):
@@ -52,9 +52,7 @@ def dispatch(argv: Sequence[str]) -> int:
 
 def _run(name: str, arguments: Sequence[str]) -> int:
     module: Command = import_module(f"laststage.cli.{name}")
-    parser = ArgumentParser(
-        prog=f"laststage {name}", description=f"{COMMANDS[name]}.", allow_abbrev=False
-    )
+    parser = _Parser(prog=f"laststage {name}", description=f"{COMMANDS[name]}.", allow_abbrev=False)
     module.configure(parser)
     options = parser.parse_args(arguments)
     options.words = [name, *arguments]
@@ -67,6 +65,21 @@ def _run(name: str, arguments: Sequence[str]) -> int:
 def _end(number: int, _: FrameType | None) -> None:
     """End the command as Ctrl-C does: with its steps, and with nothing left behind."""
     raise SystemExit(128 + number)
+
+
+class _Parser(ArgumentParser):
+    """argparse, with this program's way to say that something is wrong."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise UsageError for what cannot be understood, with the nearest flag where there is one."""
+        import difflib
+
+        words = [word.partition("=")[0] for word in message.split() if word.startswith("-")]
+        known = self._option_string_actions
+        unknown = [word for word in words if word not in known]
+        close = difflib.get_close_matches(unknown[0], known, 1) if unknown else []
+        hint = f"did you mean {close[0]}?" if close else f"`{self.prog} --help` lists what there is"
+        raise UsageError(message, hint=hint)
 
 
 def error_text(error: LaststageError) -> str:

@@ -23,9 +23,16 @@ def detect(folder: str, *, package: str = "") -> AppProfile:
     if "go.mod" in names:
         return detect_go(folder, package=package)
     seen = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "") if names else "nothing"
+    hint = (
+        "laststage recognises a Go module by its go.mod; for anything else write a Dockerfile and "
+        "build with -f"
+    )
+    if "Dockerfile" in names:
+        hint = (
+            f"it has a Dockerfile: laststage build -f {os.path.join(folder, 'Dockerfile')} {folder}"
+        )
     raise NoAppError(
         f"found no app in {folder} (it holds {seen})",
         where=folder,
-        hint="laststage recognises a Go module by its go.mod; for anything else write a Dockerfile "
-        "and build with -f",
+        hint=hint,
     )

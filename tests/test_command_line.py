@@ -1,0 +1,34 @@
+"""Words that the command line cannot take: exit code 2, what is wrong, and what to write instead."""
+
+from __future__ import annotations
+
+import pytest
+
+from laststage.cli.dispatch import dispatch
+
+
+@pytest.mark.parametrize(
+    ("words", "message", "hint"),
+    [
+        (["bild"], "unknown command 'bild'", "did you mean build?"),
+        (["build", "--no-cach"], "unrecognized arguments: --no-cach", "did you mean --no-cache?"),
+        (["build", "--zzz"], "unrecognized arguments: --zzz", "`laststage build --help`"),
+        (["build", "--progress", "loud"], "invalid choice: 'loud'", "`laststage build --help`"),
+        (["run"], "required: IMAGE", "`laststage run --help`"),
+        (["build", "-t", "UPPER"], "not an image name: 'UPPER'", "upper"),
+    ],
+)
+def test_wrong_words(
+    words: list[str], message: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert dispatch(words) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error[LS100]: ")
+    assert message in said
+    assert hint in said.partition("hint: ")[2]
+
+
+def test_a_folder_with_only_a_dockerfile(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+    assert dispatch(["plan", str(tmp_path)]) == 2
+    assert f"laststage build -f {tmp_path}/Dockerfile {tmp_path}" in capsys.readouterr().err
