@@ -74,7 +74,7 @@ class _Parser(ArgumentParser):
         """Raise UsageError for what cannot be understood, with the nearest flag where there is one."""
         import difflib
 
-        words = [word.partition("=")[0] for word in message.split() if word.startswith("-")]
+        words = [w.partition("=")[0].rstrip(":") for w in message.split() if w.startswith("-")]
         known = self._option_string_actions
         unknown = [word for word in words if word not in known]
         close = difflib.get_close_matches(unknown[0], known, 1) if unknown else []

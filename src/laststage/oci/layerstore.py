@@ -193,11 +193,6 @@ class Layers:
         with contextlib.suppress(UnicodeEncodeError):
             self._entries.put(identifier, tuple(found))
 
-    def _remember(self, identifier: str, entries: tuple[Entry, ...]) -> None:
-        # names that are no UTF-8 cannot stand in a record; the layer itself is read then
-        with contextlib.suppress(UnicodeEncodeError):
-            self._entries.put(identifier, entries)
-
     def _unpack(self, identifier: str, blob: LayerBlob) -> None:
         from laststage.oci.layers import open_layer
         from laststage.tree.unpack import Unpacker, unpack

@@ -6,6 +6,7 @@ from laststage.errors import IntegrityError, UsageError
 from laststage.model.digest import Digest
 from laststage.model.reference import Reference
 from laststage.oci.documents import (
+    CONFIG,
     IMAGE_NAME,
     INDEX,
     MANIFEST,
@@ -130,9 +131,7 @@ class Layout:
     ) -> Descriptor:
         """Store an image's config and manifest; return the manifest's descriptor."""
         data = encode(config)
-        described = Descriptor(
-            "application/vnd.oci.image.config.v1+json", str(self.blobs.put(data)), len(data)
-        )
+        described = Descriptor(CONFIG, str(self.blobs.put(data)), len(data))
         manifest = encode(Manifest(2, MANIFEST, described, layers, annotations or None))
         digest: Digest = self.blobs.put(manifest)
         platform = {"architecture": config.architecture, "os": config.os}
