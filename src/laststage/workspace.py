@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from laststage.base.bases import Bases
+from laststage.base.supplies import Supplies
 from laststage.events import Sink, discard
 from laststage.model.platform import Platform
 from laststage.model.repository import Repository
@@ -67,7 +68,13 @@ class Workspace:
         self.layout = Layout(self.store)
         self.platform = Platform.parse(os.uname().machine)
         self.bases = Bases(
-            self.layers, archive=self._archive, mirrors=self.mirrors, runner=self.runner
+            Supplies(
+                layers=self.layers,
+                archive=self._archive,
+                mirrors=self.mirrors,
+                runner=self.runner,
+                transport=self.transport,
+            )
         )
         self._runner: OciRuntime | None = None
         self._memories = 0

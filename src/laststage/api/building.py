@@ -112,7 +112,7 @@ class _Build:
             image=image,
             references=(),
             dockerfile=request.dockerfile,
-            bases=tuple(self._images.bases.values()),
+            bases=tuple(self._images.assembled),
             executed=solver.executed,
             amended=(),
             layers=tuple(self._layers),
@@ -203,7 +203,7 @@ class _Build:
 
     def _annotations(self, lowered: Lowered) -> dict[str, str]:
         """Return what the manifest says of its base, and of where that came from."""
-        bases = self._images.bases.values()
+        bases = self._images.assembled
         base = next((base for base in bases if base.is_named(lowered.base)), None)
         if base is None:
             return {}

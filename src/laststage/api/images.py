@@ -27,6 +27,11 @@ class ImageSource:
         self._request = request
         self.bases: dict[str, Base] = {}
 
+    @property
+    def assembled(self) -> tuple[Base, ...]:
+        """The bases that were assembled, each once."""
+        return tuple({base.identifiers: base for base in self.bases.values()}.values())
+
     def named(self, name: str, platform: Platform) -> BaseImage | FolderImage | None:
         """Return what a named context puts in the place of *name*; None if there is none."""
         value = self._request.contexts.get(name)
@@ -50,8 +55,8 @@ class ImageSource:
             base = self._workspace.bases.resolve(
                 reference, platform, omit=omit, refresh=self._request.refresh
             )
-            self.bases[base.layer] = base
-            return BaseImage((base.layer,), base.config)
+            self.bases.update(dict.fromkeys(base.identifiers, base))
+            return BaseImage(base.identifiers, base.config)
         found = self._workspace.layout.find(reference)
         if found is None:
             raise UsageError(

@@ -1,4 +1,4 @@
-"""From the name of a base to its config at once, and to its layer when something needs it."""
+"""From the name of a base to its config at once, and to its layers when something needs them."""
 
 from __future__ import annotations
 
@@ -6,25 +6,22 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, json
+from msgspec import Struct, json, structs
 
-from laststage.base.recipe import Recipe, UnknownBaseError, find_recipe, variant
-from laststage.errors import UsageError
+from laststage.base.recipe import DistrolessRecipe, find_recipe
+from laststage.base.supplies import Supplies
 from laststage.model.digest import Digest
 from laststage.model.platform import Platform
 from laststage.model.reference import Reference
 from laststage.oci.documents import RunConfig
-from laststage.oci.layerstore import Layers
 from laststage.store.records import Records
 
 if TYPE_CHECKING:
     from laststage.debian.archive import Archive
     from laststage.debian.packages import Package
-    from laststage.debian.sources import Mirrors
-    from laststage.sandbox.runtime import Runner
 
-# Raised when the same recipe and packages would give another tree.
-_VERSION = 1
+# Raised when the same recipe and packages would be resolved to another base.
+_VERSION = 2
 
 
 class PackageId(Struct, frozen=True):
@@ -67,20 +64,41 @@ class PackageId(Struct, frozen=True):
         )
 
 
+class BaseLayer(Struct, frozen=True, kw_only=True):
+    """One layer of a base: what *recipe* adds, of *packages* of *suite*; it may have to be made yet.
+
+    *identifier* is the layer's name in the store.
+    """
+
+    identifier: str
+    recipe: str
+    suite: str
+    packages: tuple[PackageId, ...]
+
+
 class Base(Struct, frozen=True, kw_only=True):
-    """A base that is known: *layer* identifies its one layer, which may have to be made yet.
+    """A base that is known, its layers bottom first.
 
     *config* is what images built on it inherit; *releases* are the suites' names and dates.
     """
 
     reference: str
     kind: str
-    layer: str
+    layers: tuple[BaseLayer, ...]
     platform: Platform
     config: RunConfig
-    packages: tuple[PackageId, ...]
     releases: tuple[tuple[str, int], ...]
     omit: tuple[str, ...] = ()
+
+    @property
+    def identifiers(self) -> tuple[str, ...]:
+        """The names of the layers in the store, bottom first."""
+        return tuple(layer.identifier for layer in self.layers)
+
+    @property
+    def packages(self) -> tuple[PackageId, ...]:
+        """The packages of all layers, each once."""
+        return tuple({p.name: p for layer in self.layers for p in layer.packages}.values())
 
     def is_named(self, name: str) -> bool:
         """Whether *name*, as a FROM has it, is this base."""
@@ -88,22 +106,14 @@ class Base(Struct, frozen=True, kw_only=True):
 
 
 class Bases:
-    """The bases of a store, assembled from *archive* (made when first needed)."""
+    """The bases of a store."""
 
-    def __init__(
-        self,
-        layers: Layers,
-        *,
-        archive: Callable[[tuple[str, ...], Platform], Archive],
-        mirrors: Callable[[], Mirrors | None],
-        runner: Callable[[], Runner],
-    ) -> None:
-        self._layers = layers
-        self._records = Records(layers.store, "bases", Base)
-        self._make_archive = archive
-        self._archives: dict[tuple[str, Platform], Archive] = {}
-        self._mirrors = mirrors
-        self._runner = runner
+    def __init__(self, supplies: Supplies) -> None:
+        self._records = Records(supplies.layers.store, "bases", Base)
+        self._archives: dict[tuple[tuple[str, ...], Platform], Archive] = {}
+        # one archive for each set of suites serves all bases of a build
+        self._make_archive = supplies.archive
+        self._supplies = structs.replace(supplies, archive=self._archive)
         self._lock = threading.Lock()
 
     def resolve(
@@ -125,7 +135,7 @@ class Bases:
         if known is not None:
             return known
         with self._lock:
-            base = self._look_up(reference, platform, left_out)
+            base = self._resolved(reference, platform, left_out)
         self._records.put(key, base)
         return base
 
@@ -134,101 +144,35 @@ class Bases:
         return self._records.path(_record_key(base.reference, base.platform, base.omit))
 
     def make(self, base: Base, output: Callable[[str], None]) -> None:
-        """See to it that the layer of *base* is here in some form."""
+        """See to it that every layer of *base* is here in some form; *output* gets what is said."""
         with self._lock:
-            if self._layers.exists(base.layer):
+            if all(map(self._supplies.layers.exists, base.identifiers)):
                 return
-            recipe = find_recipe(Reference.parse(base.reference))
-            if recipe.kind == "builder":
-                self._runner()  # a machine without a runtime is told so before the download
-            archive = self._archive(recipe.suite, base.platform)
-            paths = archive.fetch([package.package for package in base.packages])
-        if recipe.kind == "distroless":
-            from laststage.base.slices import chosen_slices, sliced_tree
+            if base.kind == "distroless":
+                from laststage.base.distroless import make_distroless
 
-            named = {p.name: path for p, path in zip(base.packages, paths, strict=True)}
-            tree = sliced_tree(recipe, chosen_slices(recipe, base.omit), named)
-            self._layers.write_blob(base.layer, None, tree)
-            return
-        from laststage.base.builder import build_tree
+                make_distroless(self._supplies, base)
+            else:
+                from laststage.base.building import make_builder
 
-        with self._layers.snapshots.staging() as folder:
-            build_tree(
-                f"{folder}/fs",
-                recipe,
-                paths,
-                architecture=archive.architecture,
-                mirrors=self._mirrors(),
-                runner=self._runner(),
-                output=output,
-            )
-            self._layers.snapshots.commit(folder, base.layer, sync=True)
+                make_builder(self._supplies, base, output)
 
-    def _look_up(self, reference: Reference, platform: Platform, omit: tuple[str, ...]) -> Base:
-        from laststage.debian.closure import closure, essential
+    def _resolved(self, reference: Reference, platform: Platform, omit: tuple[str, ...]) -> Base:
+        recipe, suite = find_recipe(reference)
+        if isinstance(recipe, DistrolessRecipe):
+            from laststage.base.distroless import resolve_distroless
 
-        recipe = find_recipe(reference)
-        _check_omit(recipe, omit, reference)
-        archive = self._archive(recipe.suite, platform)
-        index = archive.index()
-        if recipe.kind == "distroless":
-            from laststage.base.slices import chosen_slices
+            return resolve_distroless(self._supplies, recipe, suite, reference, platform, omit)
+        from laststage.base.building import resolve_builder
 
-            slices = chosen_slices(recipe, omit)
-            packages = [_known(index.get(part.package), part.package) for part in slices]
-            env = {**recipe.env, **{k: v for part in slices for k, v in part.env.items()}}
-        else:
-            names = [package.name for package in essential(index)]
-            packages = closure(index, [*names, *recipe.packages])
-            env = recipe.env
-        version = next((_upstream(p.version) for p in packages if p.name == recipe.versioned), "")
-        tag = variant(recipe, reference, version)
-        listed = tuple(map(PackageId.of, packages))
-        content = (_VERSION, recipe.digest, omit, [(p.name, p.digest) for p in listed])
-        return Base(
-            reference=str(reference),
-            kind=recipe.kind,
-            layer=Digest.of(json.encode(content)).hex,
-            platform=platform,
-            config=RunConfig(
-                user=tag.user,
-                working_dir=tag.workdir,
-                env=tuple(f"{name}={value}" for name, value in env.items()),
-                cmd=("bash",) if recipe.kind == "builder" else None,
-            ),
-            packages=listed,
-            releases=tuple((release.suite, release.date) for release in archive.releases),
-            omit=omit,
-        )
+        return resolve_builder(self._supplies, recipe, suite, reference, platform, omit)
 
-    def _archive(self, codename: str, platform: Platform) -> Archive:
-        from laststage.debian.archive import suites_of
-
-        key = (codename, platform)
+    def _archive(self, suites: tuple[str, ...], platform: Platform) -> Archive:
+        key = (suites, platform)
         if key not in self._archives:
-            self._archives[key] = self._make_archive(suites_of(codename), platform)
+            self._archives[key] = self._make_archive(suites, platform)
         return self._archives[key]
 
 
 def _record_key(reference: str, platform: Platform, omit: tuple[str, ...]) -> str:
     return Digest.of(json.encode((_VERSION, reference, str(platform), omit))).hex
-
-
-def _check_omit(recipe: Recipe, omit: tuple[str, ...], reference: Reference) -> None:
-    optional = sorted({part.name for part in recipe.slices if part.optional})
-    for name in omit:
-        if name not in optional:
-            can = f"can be left out: {', '.join(optional)}" if optional else "it has no slices"
-            raise UsageError(f"{reference} cannot omit {name!r}", hint=can)
-
-
-def _known(package: Package | None, name: str) -> Package:
-    if package is None:
-        raise UnknownBaseError(f"the archive has no package {name}")
-    return package
-
-
-def _upstream(version: str) -> str:
-    """Return the upstream part of a Debian version, without epoch and what repacking added."""
-    upstream = version.partition(":")[2] or version
-    return upstream.rpartition("-")[0].partition("+")[0].partition("~")[0] or upstream

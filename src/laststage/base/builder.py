@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from msgspec import Struct
 
-from laststage.base.recipe import Recipe
+from laststage.base.recipe import BuilderRecipe
 from laststage.debian.deb import Deb
 from laststage.debian.sources import Mirrors
 from laststage.errors import MachineError
@@ -65,7 +65,8 @@ class _Unpacked(Struct, frozen=True):
 
 def build_tree(
     root: str,
-    recipe: Recipe,
+    recipe: BuilderRecipe,
+    suite: str,
     paths: Sequence[str],
     *,
     architecture: str,
@@ -79,7 +80,7 @@ def build_tree(
     """
     output(f"unpacking {len(paths)} packages")
     _unpack_all(root, paths)
-    _complete(root, recipe, mirrors)
+    _complete(root, recipe, suite, mirrors)
     unpacked = [_read_database_entry(root, path) for path in paths]
     _write_database(root, unpacked, architecture)
     preinst = " ".join(package.name for package in unpacked if package.has_preinst)
@@ -170,7 +171,7 @@ def _write_database(root: str, unpacked: list[_Unpacked], architecture: str) -> 
             file.write(text)
 
 
-def _complete(root: str, recipe: Recipe, mirrors: Mirrors | None) -> None:
+def _complete(root: str, recipe: BuilderRecipe, suite: str, mirrors: Mirrors | None) -> None:
     """Add what the recipe wants beside the packages, and where apt finds more of them."""
     for directory in recipe.directories:
         full = f"{root}/{directory.path}"
@@ -181,7 +182,7 @@ def _complete(root: str, recipe: Recipe, mirrors: Mirrors | None) -> None:
         os.makedirs(os.path.dirname(f"{root}/{path}"), exist_ok=True)
         os.symlink(target, f"{root}/{path}")
     if mirrors is not None:
-        _write_sources(root, recipe.suite, mirrors)
+        _write_sources(root, suite, mirrors)
 
 
 def _write_sources(root: str, suite: str, mirrors: Mirrors) -> None:

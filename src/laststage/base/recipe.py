@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -13,43 +12,25 @@ from laststage.model.digest import Digest
 from laststage.model.reference import Reference
 
 _FOLDER = os.path.join(os.path.dirname(__file__), "recipes")
+# What the public images call Debian's releases.
+DISTRIBUTIONS = {"trixie": "debian13", "bookworm": "debian12"}
 
 
-class Slice(Struct, frozen=True, rename={"with_": "with"}):
-    """A part of a package: what *files* match and *drop* does not; globs know ``*`` and ``**``.
-
-    *generate* names what is made from the files, *with_* the slice that this one goes along with.
-    """
-
-    package: str
-    files: tuple[str, ...]
-    drop: tuple[str, ...] = ()
-    optional: bool = False
-    generate: Literal["", "ca-bundle"] = ""
-    with_: str = ""
-    env: dict[str, str] = {}
-
-    @property
-    def name(self) -> str:
-        """What `omit` calls this slice."""
-        return self.with_ or self.package
-
-
-class Tag(Struct, frozen=True):
-    """What differs between a base's variants."""
+class Variant(Struct, frozen=True, forbid_unknown_fields=True):
+    """What differs between the tags of a base."""
 
     user: str
     workdir: str
 
 
-class FileText(Struct, frozen=True):
+class FileText(Struct, frozen=True, forbid_unknown_fields=True):
     """A file with a fixed content; the newline that TOML puts first does not count."""
 
     path: str
     content: str
 
 
-class Directory(Struct, frozen=True):
+class Directory(Struct, frozen=True, forbid_unknown_fields=True):
     """A directory with a mode and an owner, who is its group too."""
 
     path: str
@@ -57,21 +38,67 @@ class Directory(Struct, frozen=True):
     owner: int = 0
 
 
-class Recipe(Struct, frozen=True, forbid_unknown_fields=True):
-    """How a base is made. A ``distroless`` one is a sum of slices, a ``builder`` of packages."""
+class _Common(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What every recipe has. In *names* ``{distribution}`` stands for debian13 or debian12.
 
-    kind: Literal["distroless", "builder"]
-    suite: str
+    A name without it means the first of *suites*. *digest* is that of the data file.
+    """
+
+    suites: tuple[str, ...]
     names: tuple[str, ...]
-    tags: dict[str, Tag]
-    env: dict[str, str]
-    packages: tuple[str, ...] = ()
-    versioned: str = ""
-    slices: tuple[Slice, ...] = ()
+    env: dict[str, str] = {}
     files: tuple[FileText, ...] = ()
     directories: tuple[Directory, ...] = ()
     links: dict[str, str] = {}
+    name: str = ""
     digest: str = ""
+
+    def suite_named(self, name: str) -> str | None:
+        """Return the suite that the image *name* means, None if it is none of this recipe's."""
+        for pattern in self.names:
+            if "{distribution}" not in pattern:
+                if name == pattern:
+                    return self.suites[0]
+                continue
+            for suite in self.suites:
+                if name == pattern.format(distribution=DISTRIBUTIONS[suite]):
+                    return suite
+        return None
+
+    def public_name(self, suite: str) -> str:
+        """Return the first name, without tag, by which the recipe for *suite* is known."""
+        return self.names[0].format(distribution=DISTRIBUTIONS[suite])
+
+
+class DistrolessRecipe(
+    _Common, frozen=True, tag="distroless", tag_field="kind", kw_only=True, rename={"from_": "from"}
+):
+    """A base that is a sum of slices, on top of the recipe *from_* if there is one.
+
+    *slices* are names as ``libc6/libs``; *only* adds more of them for one suite. *tags* are
+    inherited when empty; *entrypoint* and *cmd* are not.
+    """
+
+    from_: str = ""
+    slices: tuple[str, ...] = ()
+    only: dict[str, tuple[str, ...]] = {}
+    tags: dict[str, Variant] = {}
+    entrypoint: tuple[str, ...] = ()
+
+
+class BuilderRecipe(_Common, frozen=True, tag="builder", tag_field="kind", kw_only=True):
+    """A Debian with dpkg and apt configured, *packages*, and what they depend on.
+
+    The tag asks for a version of the package *versioned*.
+    """
+
+    packages: tuple[str, ...] = ()
+    versioned: str = ""
+    user: str = ""
+    workdir: str = ""
+
+
+Recipe = DistrolessRecipe | BuilderRecipe
 
 
 class UnknownBaseError(UsageError):
@@ -80,45 +107,31 @@ class UnknownBaseError(UsageError):
     code = "LS120"
 
 
-def find_recipe(reference: Reference) -> Recipe:
-    """Return the recipe for the base that *reference* names. Raise UnknownBaseError."""
-    recipes = [_load(name) for name in sorted(os.listdir(_FOLDER)) if name.endswith(".toml")]
+def find_recipe(reference: Reference) -> tuple[Recipe, str]:
+    """Return the recipe for the base that *reference* names, and the suite. Raise UnknownBaseError."""
+    recipes = all_recipes()
     for recipe in recipes:
-        if reference.name in recipe.names:
-            return recipe
-    known = sorted(recipe.names[0] for recipe in recipes)
+        if (suite := recipe.suite_named(reference.name)) is not None:
+            return recipe, suite
+    known = sorted(recipe.public_name(recipe.suites[0]) for recipe in recipes)
     raise UnknownBaseError(
         f"laststage cannot assemble the base {reference}",
         hint=f"it can assemble: {', '.join(known)}",
     )
 
 
-def variant(recipe: Recipe, reference: Reference, version: str) -> Tag:
-    """Return the variant of *recipe* that the tag of *reference* asks for.
-
-    *version* is the upstream version of the package that a versioned recipe goes by, else "".
-    Raise UnknownBaseError, naming what there is, if the tag fits none.
-    """
-    tag = reference.tag or "latest"
-    if recipe.versioned:
-        bare = tag.removesuffix(f"-{recipe.suite}")
-        parts = version.split(".")
-        known = {".".join(parts[: count + 1]) for count in range(len(parts))} | {"latest"}
-        if tag in known | {recipe.suite} or (bare in known and tag == f"{bare}-{recipe.suite}"):
-            return recipe.tags["latest"]
-        best = ".".join(parts[:2])
-        hint = f"Debian {recipe.suite} has {version}: {reference.name}:{best}-{recipe.suite}"
-    else:
-        if tag in recipe.tags:
-            return recipe.tags[tag]
-        hint = f"its tags: {', '.join(sorted(recipe.tags))}"
-    raise UnknownBaseError(f"laststage cannot assemble {reference}", hint=hint)
+def all_recipes() -> list[Recipe]:
+    """Return every recipe, by name."""
+    return [
+        load_recipe(name[:-5]) for name in sorted(os.listdir(_FOLDER)) if name.endswith(".toml")
+    ]
 
 
-def _load(name: str) -> Recipe:
+def load_recipe(name: str) -> Recipe:
+    """Return the recipe *name*."""
     import tomllib
 
-    with open(f"{_FOLDER}/{name}", "rb") as file:
+    with open(f"{_FOLDER}/{name}.toml", "rb") as file:
         data = file.read()
-    recipe = msgspec.convert(tomllib.loads(data.decode()), Recipe)
-    return msgspec.structs.replace(recipe, digest=str(Digest.of(data)))
+    recipe: Recipe = msgspec.convert(tomllib.loads(data.decode()), Recipe)
+    return msgspec.structs.replace(recipe, name=name, digest=str(Digest.of(data)))

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from laststage.debian.cache import Cache
 from laststage.debian.packages import Index, Package, SuiteIndex
-from laststage.debian.progress import Progress
+from laststage.net.progress import Progress
 from laststage.debian.release import (
     KEYRING,
     MAX_RELEASE_SIZE,

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from laststage.errors import IntegrityError
 from laststage.model.digest import Digest
 from laststage.net.http import Transport, shown
-from laststage.net.retry import DELAYS, retrying
+from laststage.net.retry import DELAYS, TransientError, retrying
 from laststage.store.atomic import Staged, disk_errors
 
 _PIECE = 1 << 18
@@ -25,20 +25,37 @@ def download(
     digest: Digest,
     size: int,
     progress: Callable[[int], None] = lambda _: None,
+    mode: int = 0o644,
     delays: tuple[float, ...] = DELAYS,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Put what *url* holds at *path* once it is known to be *size* bytes of *digest*.
 
-    A transfer that breaks off goes on where it stopped. *progress* is told the bytes that came
+    A transfer that breaks off goes on where it stopped, and is given up only when *delays* run out
+    without another byte. *progress* is told the bytes that came
     since the last call, and a negative number when a transfer begins again. Raise IntegrityError,
     storing nothing, if the bytes are others than those asked for.
     """
     with disk_errors(f"downloading {shown(url)}"), Staged(os.path.dirname(path)) as staged:
         transfer = _Transfer(transport, url, staged, digest, size, progress)
-        retrying(transfer.run, delays=delays, sleep=sleep)
+        while not _finished(transfer, delays, sleep):
+            sleep(delays[0])
         transfer.check()
-        staged.commit(path)
+        staged.commit(path, mode=mode)
+
+
+def _finished(
+    transfer: _Transfer, delays: tuple[float, ...], sleep: Callable[[float], None]
+) -> bool:
+    """Run *transfer*; return False if it failed, but is further than ever before."""
+    before = transfer.furthest
+    try:
+        retrying(transfer.run, delays=delays, sleep=sleep)
+    except TransientError:
+        if not delays or transfer.furthest <= before:
+            raise
+        return False
+    return True
 
 
 class _Transfer:
@@ -60,6 +77,7 @@ class _Transfer:
         self._size = size
         self._progress = progress
         self._done = 0
+        self.furthest = 0
         self._hash = hashlib.new(digest.algorithm)
 
     def run(self) -> None:
@@ -80,6 +98,7 @@ class _Transfer:
                 self._hash.update(chunk)
                 self._staged.file.write(chunk)
                 self._done += len(chunk)
+                self.furthest = max(self.furthest, self._done)
                 self._progress(len(chunk))
 
     def check(self) -> None:

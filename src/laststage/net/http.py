@@ -1,4 +1,4 @@
-"""HTTP as the rest of laststage sees it: one GET, streamed, bounded.
+"""HTTP as most of laststage sees it: one GET, streamed, bounded. More of it is in `net.exchange`.
 
 Nobody reads more from a server than was asked for: every body has a limit, and one byte past it is
 an error. What a Transport raises is a NetworkError (a TransientError if it may pass) or, for a body
@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from http import HTTPStatus
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 from laststage.errors import IntegrityError, NetworkError
 from laststage.net.retry import TransientError
@@ -21,16 +21,32 @@ from laststage.net.retry import TransientError
 if TYPE_CHECKING:
     import urllib3
 
+    from laststage.net.exchange import Answer, Request
+
 _USER_AGENT = "laststage"
 _REDIRECTS = 5
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CONNECTIONS = 8
+_REDIRECTING = frozenset({301, 302, 303, 307, 308})
+_LOGINS = frozenset({"authorization", "cookie"})
 
 
 class MissingError(NetworkError):
     """The server has nothing at this address."""
 
     code = "LS311"
+
+
+class TlsError(NetworkError):
+    """The server cannot be spoken to privately."""
+
+    code = "LS313"
+
+
+class PlainHttpError(TlsError):
+    """The server was asked for TLS and answered in plain text."""
+
+    code = "LS314"
 
 
 class Response(Protocol):
@@ -94,7 +110,7 @@ class UrllibTransport:
         self._proxies = dict(proxies or {})
         self._no_proxy = tuple(name.lower().lstrip("*").lstrip(".") for name in no_proxy if name)
         self._timeouts = (connect_timeout, read_timeout)
-        self._pools: dict[str, urllib3.PoolManager] = {}
+        self._pools: dict[tuple[str, bool], urllib3.PoolManager] = {}
 
     @contextlib.contextmanager
     def get(self, url: str, *, limit: int, offset: int = 0) -> Iterator[Response]:
@@ -123,6 +139,53 @@ class UrllibTransport:
         finally:
             answer.close()  # a body read to its end has given its connection back already
 
+    @contextlib.contextmanager
+    def send(self, request: Request, *, limit: int) -> Iterator[Answer]:
+        """Send *request* and open the answer; see Exchange."""
+        url, headers = request.url, {"User-Agent": _USER_AGENT, **request.headers}
+        for _ in range(_REDIRECTS + 1):
+            answer = self._sent(request, url, headers)
+            try:
+                target = urljoin(url, answer.headers.get("location") or url)
+                if answer.status not in _REDIRECTING or request.method not in ("GET", "HEAD"):
+                    begin = headers.get("Range", "bytes=0-")[6:].partition("-")[0]
+                    yield _Body(answer, url, limit, int(begin))
+                    return
+            finally:
+                answer.close()
+            if _origin(target) != _origin(url):
+                # a login is for the server that asked for it
+                headers = {k: v for k, v in headers.items() if k.lower() not in _LOGINS}
+            if urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https":
+                raise TlsError(f"{shown(url)}: the server redirects from https to {shown(target)}")
+            url = target
+        raise NetworkError(f"{shown(request.url)}: too many redirects")
+
+    def _sent(
+        self, request: Request, url: str, headers: Mapping[str, str]
+    ) -> urllib3.BaseHTTPResponse:
+        import urllib3
+
+        if urlsplit(url).scheme not in ("http", "https"):
+            raise NetworkError(f"{shown(url)}: not an http or https address")
+        body: Iterator[bytes] | None = None
+        if request.content is not None:
+            headers = {**headers, "Content-Length": str(request.content.size)}
+            body = request.content.pieces()
+        timeout = urllib3.Timeout(self._timeouts[0], request.patience or self._timeouts[1])
+        with _network_errors(url):
+            return self._pool(url, verify=request.verify).request(
+                request.method,
+                url,
+                body=body,
+                headers={"Accept-Encoding": "identity", **headers},
+                preload_content=False,
+                decode_content=False,
+                redirect=False,
+                retries=False,
+                timeout=timeout,
+            )
+
     def close(self) -> None:
         """Close every idle connection."""
         for pool in self._pools.values():
@@ -139,12 +202,12 @@ class UrllibTransport:
     ) -> None:
         self.close()
 
-    def _pool(self, url: str) -> urllib3.PoolManager:
+    def _pool(self, url: str, *, verify: bool = True) -> urllib3.PoolManager:
         proxy = self._proxy(url)
-        if proxy not in self._pools:
+        if (proxy, verify) not in self._pools:
             # two threads may both come here; the one that is late takes the other's
-            return self._pools.setdefault(proxy, self._new_pool(proxy))
-        return self._pools[proxy]
+            return self._pools.setdefault((proxy, verify), self._new_pool(proxy, verify=verify))
+        return self._pools[proxy, verify]
 
     def _proxy(self, url: str) -> str:
         parts = urlsplit(url)
@@ -154,7 +217,7 @@ class UrllibTransport:
                 return ""
         return self._proxies.get(parts.scheme, "")
 
-    def _new_pool(self, proxy: str) -> urllib3.PoolManager:
+    def _new_pool(self, proxy: str, *, verify: bool) -> urllib3.PoolManager:
         import ssl
 
         import urllib3
@@ -166,6 +229,9 @@ class UrllibTransport:
             raise NetworkError(
                 f"the CA bundle cannot be read: {error}", where=self._ca_file or ""
             ) from error
+        if not verify:  # the user named this server as one that is not to be checked
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         if not proxy:
             return urllib3.PoolManager(maxsize=_CONNECTIONS, ssl_context=context, timeout=timeout)
         address = proxy if "://" in proxy else f"http://{proxy}"
@@ -187,7 +253,9 @@ class _Body:
         self._answer = answer
         self._url = url
         self._limit = limit
+        self.url = url
         self.status = answer.status
+        self.headers = {name.lower(): value for name, value in answer.headers.items()}
         length = answer.headers.get("content-length", "")
         self.size = int(length) if length.isdecimal() else None
         self.modified = answer.headers.get("last-modified", "")
@@ -209,6 +277,12 @@ class _Body:
                 f"{shown(self._url)}: more than the {self._limit} bytes that were expected"
             )
         return chunk
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    parts = urlsplit(url)
+    standard = {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, (parts.hostname or "").lower(), parts.port or standard
 
 
 def _credentials(url: str) -> dict[str, str]:
@@ -260,8 +334,10 @@ def _explained(url: str, reason: BaseException) -> NetworkError:
 
     address, host = shown(url), urlsplit(url).hostname or ""
     match reason:
+        case exceptions.SSLError() | ssl.SSLError() if _is_plain_text(reason):
+            return PlainHttpError(f"{address}: the server does not speak TLS")
         case exceptions.SSLError() | ssl.SSLError():
-            return NetworkError(
+            return TlsError(
                 f"{address}: the server's certificate is not trusted: {reason}",
                 hint="behind a proxy that re-signs traffic, name its CA bundle; "
                 "and check this machine's clock",
@@ -283,3 +359,9 @@ def _explained(url: str, reason: BaseException) -> NetworkError:
         case _:
             # its text may repeat the URL with a password in it
             return NetworkError(f"{address}: cannot be fetched ({type(reason).__name__})")
+
+
+def _is_plain_text(reason: BaseException) -> bool:
+    """Whether what came in place of a TLS record cannot be one; the words are OpenSSL's."""
+    text = str(reason).upper().replace("_", " ")
+    return "WRONG VERSION NUMBER" in text or "RECORD LAYER FAILURE" in text

@@ -16,12 +16,16 @@ T = TypeVar("T")
 
 # Seconds between attempts: three and a half in all, so that being offline shows quickly.
 DELAYS = (0.5, 1.0, 2.0)
+# A server that wants to be left alone for longer is not waited for.
+LONGEST = 60.0
 
 
 class TransientError(NetworkError):
     """A transfer that failed in a way that may pass: reset, timeout, 429, 5xx."""
 
     code = "LS312"
+    # seconds that the server wants to be left alone
+    after: float | None = None
 
 
 def retrying(
@@ -30,10 +34,15 @@ def retrying(
     delays: tuple[float, ...] = DELAYS,
     sleep: Callable[[float], None] = time.sleep,
 ) -> T:
-    """Call *action* until it succeeds, fails for good, or *delays* run out."""
+    """Call *action* until it succeeds, fails for good, or *delays* run out.
+
+    A server that says when to come back is not asked earlier.
+    """
     for delay in delays:
         try:
             return action()
-        except TransientError:
-            sleep(delay)
+        except TransientError as error:
+            if error.after is not None and error.after > LONGEST:
+                raise
+            sleep(max(delay, error.after or 0.0))
     return action()

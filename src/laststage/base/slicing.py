@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 from msgspec import structs
 
-from laststage.base.recipe import Recipe, Slice
+from laststage.base.recipe import DistrolessRecipe
+from laststage.base.slice import Slice
 from laststage.debian.deb import Deb
 from laststage.errors import IntegrityError
 from laststage.oci.layers import Piece
@@ -24,13 +25,9 @@ _LICENCE = re.compile(rb"/usr/share/common-licenses/([A-Za-z0-9][A-Za-z0-9.+-]*[
 _BUNDLE = "etc/ssl/certs/ca-certificates.crt"
 
 
-def chosen_slices(recipe: Recipe, omit: Iterable[str]) -> tuple[Slice, ...]:
-    """Return the slices of *recipe* that stay when *omit* is left out."""
-    left_out = frozenset(omit)
-    return tuple(s for s in recipe.slices if not (s.optional and s.name in left_out))
-
-
-def sliced_tree(recipe: Recipe, slices: Iterable[Slice], paths: Mapping[str, str]) -> list[Piece]:
+def sliced_tree(
+    recipe: DistrolessRecipe, slices: Iterable[Slice], paths: Mapping[str, str]
+) -> list[Piece]:
     """Return what the base holds, in the order of a layer; *paths* are the packages' files."""
     tree: dict[str, Piece] = {}
     licences: dict[str, Piece] = {}

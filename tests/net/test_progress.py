@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from laststage.debian.progress import Progress
+from laststage.net.progress import Progress
 from laststage.errors import NetworkError
 from laststage.events import Event, TransferProgressed
 

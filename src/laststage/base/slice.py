@@ -1,0 +1,86 @@
+"""Slices: named parts of packages, read from the data files in ``slices/``.
+
+A data file is named after what its package holds, the same in every suite (``openssl``), and says
+what each suite calls the package (``libssl3`` or ``libssl3t64``). A slice has a name of its own in
+it; ``openssl/libs`` is the slice ``libs`` of ``openssl``.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from laststage.model.digest import Digest
+
+_FOLDER = os.path.join(os.path.dirname(__file__), "slices")
+
+
+class _Part(Struct, frozen=True, forbid_unknown_fields=True, rename={"with_": "with"}):
+    """What *files* match and *drop* does not; globs know ``*`` and ``**``.
+
+    *generate* names what is made from the files; *with_* the data file with which this one is left
+    out. *env* is what programs need to be told of it.
+    """
+
+    files: tuple[str, ...]
+    drop: tuple[str, ...] = ()
+    optional: bool = False
+    generate: Literal["", "ca-bundle"] = ""
+    with_: str = ""
+    env: dict[str, str] = {}
+
+
+class _Document(Struct, frozen=True, forbid_unknown_fields=True):
+    package: str
+    slices: dict[str, _Part]
+    in_suite: dict[str, str] = {}
+
+
+class Slice(Struct, frozen=True):
+    """The slice *name* (``libc6/libs``) of *package*, as it is in one suite.
+
+    *omitted_by* is what `omit` calls it, empty for what cannot be left out; *digest* is that of its
+    definition.
+    """
+
+    name: str
+    package: str
+    files: tuple[str, ...]
+    drop: tuple[str, ...]
+    generate: str
+    env: dict[str, str]
+    omitted_by: str
+    digest: str
+
+
+def find_slice(name: str, suite: str) -> Slice:
+    """Return the slice *name* for *suite*. Raise KeyError if there is none."""
+    family, _, part_name = name.partition("/")
+    document = _document(family)
+    part = document.slices[part_name]
+    package = document.in_suite.get(suite, document.package)
+    return Slice(
+        name=name,
+        package=package,
+        files=part.files,
+        drop=part.drop,
+        generate=part.generate,
+        env=part.env,
+        omitted_by=(part.with_ or family) if part.optional else "",
+        digest=str(Digest.of(msgspec.json.encode((package, part)))),
+    )
+
+
+@cache
+def _document(family: str) -> _Document:
+    import tomllib
+
+    path = f"{_FOLDER}/{family}.toml"
+    if not os.path.isfile(path):
+        raise KeyError(family)
+    with open(path, "rb") as file:
+        return msgspec.convert(tomllib.load(file), _Document)
