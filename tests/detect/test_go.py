@@ -7,8 +7,8 @@ import pytest
 
 from laststage.detect.errors import AmbiguousAppError, NoAppError
 from laststage.detect.folder import detect
-from laststage.detect.go import EVERYTHING
-from laststage.detect.profile import GoProfile
+from laststage.detect.go import EVERYTHING, GoProfile
+from laststage.detect.settings import AppSettings
 from laststage.errors import UsageError
 
 MakeTree = Callable[[Mapping[str, str | bytes]], str]
@@ -26,7 +26,7 @@ def program(*imports: str) -> str:
 @pytest.fixture
 def find(make_tree: MakeTree) -> Find:
     def find(files: Mapping[str, str | bytes], package: str = "") -> GoProfile:
-        return detect(make_tree(files), package=package)
+        return detect(make_tree(files), AppSettings(package=package))
 
     return find
 

@@ -7,6 +7,7 @@ import os
 import msgspec
 
 from laststage.analysis.weighing import Scales, Weight
+from laststage.api.amending import Examiner, describe
 from laststage.api.images import ImageSource
 from laststage.api.planning import plan
 from laststage.api.request import BuildReport, BuildRequest
@@ -25,6 +26,7 @@ from laststage.graph.lowering import Lowered, lower
 from laststage.graph.operations import CopyOp, Node
 from laststage.model.platform import Platform
 from laststage.model.reference import Reference
+from laststage.plan.additions import NOTHING, Additions
 from laststage.plan.plan import Plan, make_plan
 from laststage.workspace import Workspace
 
@@ -38,26 +40,39 @@ def build(workspace: Workspace, request: BuildRequest) -> BuildReport:
     if request.dockerfile is not None:
         whole = _Build(workspace, request)
         return whole.delivered(whole.run())
-    profile, planned = plan(request.context, package=request.package)
-    first = _Build(workspace, _planned(request, planned))
-    report = first.run()
-    needs = first.needs(planned)
-    if needs is None or needs == planned.needs:
-        return first.delivered(report)
-    # the program itself says what it can read: the plan is amended, and built again from cache
-    amended = make_plan(msgspec.structs.replace(profile, needs=needs))
-    changes = _changes(planned.needs, needs)
-    workspace.sink(Noticed(f"plan amended after a look at the program: {', '.join(changes)}"))
-    again = _planned(msgspec.structs.replace(request, refresh=False, use_cache=True), amended)
-    second = _Build(workspace, again)
-    last = second.delivered(second.run())
-    return msgspec.structs.replace(last, amended=changes, executed=report.executed + last.executed)
+    return _build_app(workspace, request)
+
+
+def _build_app(workspace: Workspace, request: BuildRequest) -> BuildReport:
+    """Plan the app, build it, and amend the plan by what the image turns out to need."""
+    profile, planned = plan(request.context, request.app)
+    additions, executed = NOTHING, 0
+    changes: tuple[str, ...] = ()
+    for _ in range(_ROUNDS):
+        current = _Build(workspace, _planned(request, planned))
+        report = current.run()
+        executed += report.executed
+        found = current.examined(planned, additions)
+        amended = make_plan(profile, found)
+        if amended == planned:
+            report = msgspec.structs.replace(
+                report, amended=changes, executed=executed, profile=profile
+            )
+            return current.delivered(report)
+        changes = describe(planned, amended, found)
+        workspace.sink(Noticed(f"plan amended after a look at the image: {', '.join(changes)}"))
+        planned, additions = amended, found
+        request = msgspec.structs.replace(request, refresh=False, use_cache=True)
+    raise BuildError(
+        f"the plan was amended {_ROUNDS} times and still lacks something: {', '.join(changes)}",
+        hint="write the plan down with `laststage init`, and add what is missing by hand",
+    )
 
 
 def lowered(workspace: Workspace, request: BuildRequest) -> tuple[str, Lowered]:
     """Return the Dockerfile that *request* means, as text, and its graph; nothing is built."""
     if request.dockerfile is None:
-        request = _planned(request, plan(request.context, package=request.package)[1])
+        request = _planned(request, plan(request.context, request.app)[1])
     workspace.enter()
     return request.dockerfile or "", _Build(workspace, request).lowered()[1]
 
@@ -71,10 +86,8 @@ def _planned(request: BuildRequest, planned: Plan) -> BuildRequest:
     )
 
 
-def _changes(before: tuple[str, ...], after: tuple[str, ...]) -> tuple[str, ...]:
-    more = [f"with {name}" for name in after if name not in before]
-    less = [f"without {name}" for name in before if name not in after]
-    return (*more, *less)
+# A library brings libraries of its own; more rounds than this mean that something goes round.
+_ROUNDS = 5
 
 
 class _Build:
@@ -85,6 +98,7 @@ class _Build:
         self._request = request
         self._images = ImageSource(workspace, request)
         self._layers: list[str] = []
+        self._solver: Solver | None = None
 
     def run(self) -> BuildReport:
         """Build, and store the image without a tag."""
@@ -94,6 +108,7 @@ class _Build:
         self._warn_of_unused(parsed)
         contexts = contexts_of(workspace, request)
         solver = Solver(lowered.graph, self._tools(contexts, parsed), use_cache=self._is_cached)
+        self._solver = solver
         self._layers = solver.solve()
         for context in contexts.values():
             context.save()
@@ -158,16 +173,13 @@ class _Build:
             write_output(self._workspace, report, output)
         return report
 
-    def needs(self, planned: Plan) -> tuple[str, ...] | None:
-        """Return the packages that the built program can read files of, None if it does not tell."""
-        from laststage.analysis.program import readable_packages
-
-        path = planned.program.strip("/")
-        for layer in reversed(self._layers):
-            content = self._workspace.layers.read_file(layer, path)
-            if content is not None:
-                return readable_packages(content)
-        raise BuildError(f"the image lacks its program {planned.program}")
+    def examined(self, planned: Plan, known: Additions) -> Additions:
+        """Return what the plan has to add, beyond what is *known*, by a look at the built image."""
+        assert self._solver is not None
+        stage = planned.build_stage
+        return Examiner(self._workspace).examined(
+            planned, known, image=self._layers, build=self._solver.layers_of_stage(stage)
+        )
 
     def _is_cached(self, node: Node) -> bool:
         return self._request.use_cache and node.meta.stage not in self._request.uncached

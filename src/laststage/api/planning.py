@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from laststage.detect.profile import AppProfile
+from laststage.detect.profile import App
+from laststage.detect.settings import AppSettings
 from laststage.plan.plan import Plan, make_plan
 
 
-def plan(folder: str, *, package: str = "") -> tuple[AppProfile, Plan]:
+def plan(folder: str, said: AppSettings | None = None) -> tuple[App, Plan]:
     """Return what the app in *folder* is and how it would be built.
 
     Raise a PlanError that says why if there is no plan for it.
     """
     from laststage.detect.folder import detect
 
-    profile = detect(folder, package=package)
+    profile = detect(folder, said)
     return profile, make_plan(profile)

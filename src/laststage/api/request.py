@@ -8,6 +8,8 @@ from msgspec import Struct
 
 from laststage.analysis.weighing import Weight
 from laststage.base.bases import Base
+from laststage.detect.profile import App
+from laststage.detect.settings import AppSettings
 from laststage.engine.context import Context
 from laststage.engine.exporting import Image
 from laststage.errors import UsageError
@@ -28,7 +30,7 @@ class BuildRequest(Struct, frozen=True, kw_only=True):
     """What to build. *context* is a folder.
 
     With *dockerfile* (its text, called *dockerfile_name* in messages) that is built, else the app
-    in the context is planned; *package* then chooses among its programs. *epoch* sets every time
+    in the context is planned, and *app* is what its owner says of it. *epoch* sets every time
     stamp, in seconds since 1970; None keeps the files' own. *bases* says where base images come
     from: ``assemble`` makes them from Debian's packages, ``pull`` takes what the store has.
     *contexts* are further folders or images by name, *uncached* the stages that run again.
@@ -41,7 +43,7 @@ class BuildRequest(Struct, frozen=True, kw_only=True):
     dockerfile: str | None = None
     dockerfile_name: str = "Dockerfile"
     ignore: str = ""
-    package: str = ""
+    app: AppSettings = AppSettings()
     target: str = ""
     build_args: dict[str, str] = {}
     contexts: dict[str, str] = {}
@@ -72,7 +74,8 @@ class BuildReport(Struct, frozen=True, kw_only=True):
 
     *single* is what an image of one stage would have weighed, *weight* what this one weighs.
     *index* holds how the store's index writes each tag, *contexts* the folders as they were read;
-    *executed* counts the steps that ran. What is not local depends on a remote file, which may change.
+    *executed* counts the steps that ran.
+    *profile* is what the app is, if it was planned. What is not local depends on a remote file, which may change.
     """
 
     image: Image
@@ -86,4 +89,5 @@ class BuildReport(Struct, frozen=True, kw_only=True):
     single: Weight | None
     contexts: tuple[Context, ...] = ()
     index: tuple[bytes, ...] = ()
+    profile: App | None = None
     is_local: bool = True

@@ -6,6 +6,7 @@ import os
 from argparse import ArgumentParser, Namespace
 
 from laststage import api
+from laststage.cli.app import add_app_options, read_app
 from laststage.errors import UsageError
 from laststage.store import atomic
 
@@ -13,15 +14,13 @@ from laststage.store import atomic
 def configure(parser: ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("folder", metavar="PATH", nargs="?", default=".", help="the app's folder")
-    parser.add_argument(
-        "--package", metavar="PATH", default="", help="the program to build, if there are several"
-    )
+    add_app_options(parser)
     parser.add_argument("--force", action="store_true", help="replace files that are there")
 
 
 def run(options: Namespace) -> int:
     """Write the Dockerfile and the ignore file, both or none."""
-    _, plan = api.plan(options.folder, package=options.package)
+    _, plan = api.plan(options.folder, read_app(options, options.folder))
     texts = {"Dockerfile": plan.dockerfile, ".dockerignore": plan.dockerignore}
     paths = {os.path.join(options.folder, name): text for name, text in texts.items()}
     there = [path for path in paths if os.path.lexists(path)]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from laststage import api
 from laststage.api.building import dockerfile_text, ignore_text
 from laststage.api.request import Output
+from laststage.cli.app import add_app_options, read_app
 from laststage.cli.settings import epoch_of
 from laststage.dockerfile.errors import DockerfileError
 from laststage.errors import UsageError
@@ -39,7 +40,6 @@ def add_options(parser: ArgumentParser) -> None:
     )  # fmt: skip
     add("--ssh", metavar="default|ID=SOCKET", action="append", default=[], help="forward an agent")
     add("--platform", metavar="OS/ARCH", help="build for this platform")
-    add("--package", metavar="PATH", default="", help="the program to build, of several")
     add(
         "--bases", choices=api.POLICIES,
         help="where base images come from: made of Debian's signed packages (assemble, the "
@@ -59,6 +59,7 @@ def add_options(parser: ArgumentParser) -> None:
         "-o", "--output", metavar="DEST", action="append", default=[],
         help="type=oci|docker|tar|local,dest=PATH, or a folder for the files",
     )  # fmt: skip
+    add_app_options(parser)
 
 
 def read_request(options: Namespace, environ: Mapping[str, str]) -> api.BuildRequest:
@@ -75,7 +76,7 @@ def read_request(options: Namespace, environ: Mapping[str, str]) -> api.BuildReq
         dockerfile=text,
         dockerfile_name=name,
         ignore=ignore_text(options.folder, options.file or ""),
-        package=options.package,
+        app=read_app(options, options.folder),
         target=options.target,
         build_args=read_pairs("--build-arg", options.build_arg, environ),
         contexts=read_pairs("--build-context", options.build_context, {}),

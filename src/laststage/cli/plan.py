@@ -7,26 +7,27 @@ from argparse import ArgumentParser, Namespace
 import msgspec
 
 from laststage import api
+from laststage.cli.app import add_app_options, read_app
 
 
 def configure(parser: ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("folder", metavar="PATH", nargs="?", default=".", help="the app's folder")
-    parser.add_argument(
-        "--package", metavar="PATH", default="", help="the program to build, if there are several"
-    )
+    add_app_options(parser)
     parser.add_argument("--json", action="store_true", help="print it as JSON")
 
 
 def run(options: Namespace) -> int:
     """Print the evidence and the Dockerfile."""
-    profile, plan = api.plan(options.folder, package=options.package)
+    profile, plan = api.plan(options.folder, read_app(options, options.folder))
     if options.json:
         encoded = msgspec.json.encode({"profile": profile, "plan": plan}, order="deterministic")
         print(msgspec.json.format(encoded, indent=2).decode())
         return 0
     for evidence in profile.evidence:
         print(f"# {evidence.fact}  ({evidence.where})")
+    for decision in profile.decisions:
+        print(f"# {decision.what}: {decision.why}")
     print()
     print(plan.dockerfile, end="")
     return 0

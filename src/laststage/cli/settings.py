@@ -12,6 +12,8 @@ from laststage.workspace import Settings
 
 _FILE = "laststage.toml"
 _KEYS = {"mirror", "security-mirror", "store", "offline", "allow-stale"}
+# read by those who need them
+_TABLES = {"app"}
 
 
 def add_settings(parser: ArgumentParser) -> None:
@@ -27,7 +29,7 @@ def add_settings(parser: ArgumentParser) -> None:
 
 def read_settings(options: Namespace, environ: Mapping[str, str], folder: str) -> Settings:
     """Return the settings for a command on *folder*. Raise UsageError for what is none."""
-    file = _read_file(f"{folder}/{_FILE}")
+    file = read_file(f"{folder}/{_FILE}")
     store = options.store or environ.get("LASTSTAGE_STORE") or _text(file, "store")
     proxies = {
         scheme: address
@@ -58,7 +60,8 @@ def epoch_of(environ: Mapping[str, str]) -> int | None:
     return int(text)
 
 
-def _read_file(path: str) -> dict[str, object]:
+def read_file(path: str) -> dict[str, object]:
+    """Return the settings in the file at *path*, none if it is not there. Raise UsageError."""
     if not os.path.exists(path):
         return {}
     import tomllib
@@ -69,7 +72,7 @@ def _read_file(path: str) -> dict[str, object]:
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read the settings: {error}", where=path) from error
     for key in found:
-        if key not in _KEYS:
+        if key not in _KEYS | _TABLES:
             raise UsageError(
                 f"unknown setting {key!r}", where=path, hint=f"settings: {', '.join(sorted(_KEYS))}"
             )

@@ -17,3 +17,24 @@ class AmbiguousAppError(PlanError):
 
     code = "LS702"
     exit_code = 2
+
+
+class StartError(PlanError):
+    """How the app starts cannot be told, or cannot be done without a shell."""
+
+    code = "LS703"
+    exit_code = 2
+
+
+class VersionError(PlanError):
+    """The app asks for a version that no builder has."""
+
+    code = "LS704"
+    exit_code = 2
+
+
+class UnsupportedAppError(PlanError):
+    """The app is of a kind, or needs something, that laststage has no plan for."""
+
+    code = "LS705"
+    exit_code = 2

@@ -3,36 +3,96 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
+from typing import Protocol
 
-from laststage.detect.errors import NoAppError
-from laststage.detect.go import detect_go
-from laststage.detect.profile import AppProfile
+from laststage.detect.errors import NoAppError, UnsupportedAppError
+from laststage.detect.files import AppFolder
+from laststage.detect.profile import App
+from laststage.detect.settings import AppSettings
 from laststage.errors import UsageError
 
+# Asked in this order: a server that has a front end beside it comes before the front end.
+LANGUAGES = {
+    "go": "laststage.detect.go",
+    "rust": "laststage.detect.rust",
+    "java": "laststage.detect.java",
+    "python": "laststage.detect.python",
+    "static": "laststage.detect.static",
+    "node": "laststage.detect.node",
+}
+# Languages that laststage knows by sight only, by a file of theirs.
+_UNPLANNED = {
+    "composer.json": "PHP", "index.php": "PHP", "Gemfile": "Ruby", "config.ru": "Ruby",
+    "mix.exs": "Elixir", "rebar.config": "Erlang", "gleam.toml": "Gleam", "deno.json": "Deno",
+    "deno.jsonc": "Deno", "build.sbt": "Scala (sbt)", "project.clj": "Clojure",
+    "deps.edn": "Clojure", "Package.swift": "Swift", "CMakeLists.txt": "C or C++",
+    "meson.build": "C or C++", "dune-project": "OCaml", "stack.yaml": "Haskell",
+    "pubspec.yaml": "Dart", "shard.yml": "Crystal", "build.zig": "Zig", "Project.toml": "Julia",
+}  # fmt: skip
+_UNPLANNED_ENDINGS = {".csproj": ".NET", ".fsproj": ".NET", ".sln": ".NET", ".cabal": "Haskell"}
 
-def detect(folder: str, *, package: str = "") -> AppProfile:
-    """Return the profile of the app in *folder*; *package* chooses among its programs.
+
+class Detector(Protocol):
+    """A module of one language."""
+
+    def detect(self, app: AppFolder) -> App | None:
+        """Return the profile of the app, None if it is not of this language.
+
+        Raise a PlanError if it is, and cannot be planned.
+        """
+
+
+def detect(folder: str, said: AppSettings | None = None) -> App:
+    """Return the profile of the app in *folder*; what its owner *said* goes before what is found.
 
     Raise UsageError if the folder cannot be read, NoAppError if there is no app in it, and
-    AmbiguousAppError if there are several programs in it.
+    another PlanError if there is one that cannot be planned.
     """
-    try:
-        names = sorted(os.listdir(folder))
-    except OSError as error:
-        raise UsageError(f"cannot read the folder: {error.strerror}", where=folder) from error
-    if "go.mod" in names:
-        return detect_go(folder, package=package)
+    app = AppFolder(folder, said)
+    if app.said.language:
+        return _of_language(app, app.said.language)
+    for language in LANGUAGES:
+        if (found := _detector(language).detect(app)) is not None:
+            return found
+    raise _nothing(app, folder)
+
+
+def _of_language(app: AppFolder, language: str) -> App:
+    if language not in LANGUAGES:
+        raise UsageError(
+            f"no language {language!r}", hint=f"laststage plans {', '.join(sorted(LANGUAGES))}"
+        )
+    found = _detector(language).detect(app)
+    if found is None:
+        raise NoAppError(
+            f"found no {language} app in {app.root}",
+            where=app.root,
+            hint="leave the language out, and laststage looks for any app",
+        )
+    return found
+
+
+def _detector(language: str) -> Detector:
+    module: Detector = import_module(LANGUAGES[language])
+    return module
+
+
+def _nothing(app: AppFolder, folder: str) -> NoAppError | UnsupportedAppError:
+    """Return the error that says what is in the folder instead of an app."""
+    names = sorted(app.names)
+    for name in names:
+        kind = _UNPLANNED.get(name) or _UNPLANNED_ENDINGS.get(os.path.splitext(name)[1])
+        if kind:
+            return UnsupportedAppError(
+                f"this is a {kind} app ({name}), and laststage has no plan for {kind}",
+                where=f"{folder}/{name}",
+                hint="write a Dockerfile for it and build with -f; laststage builds any of them",
+            )
     seen = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "") if names else "nothing"
-    hint = (
-        "laststage recognises a Go module by its go.mod; for anything else write a Dockerfile and "
-        "build with -f"
-    )
+    hint = "write a Dockerfile and build with -f, or name the app's own folder"
     if "Dockerfile" in names:
         hint = (
             f"it has a Dockerfile: laststage build -f {os.path.join(folder, 'Dockerfile')} {folder}"
         )
-    raise NoAppError(
-        f"found no app in {folder} (it holds {seen})",
-        where=folder,
-        hint=hint,
-    )
+    return NoAppError(f"found no app in {folder} (it holds {seen})", where=folder, hint=hint)

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from msgspec import Struct, json
 
 from laststage.detect.errors import AmbiguousAppError, NoAppError
-from laststage.detect.profile import Evidence, GoProfile
+from laststage.detect.files import AppFolder
+from laststage.detect.profile import App, Evidence
 from laststage.errors import UsageError
 
 # Everything beyond the program that `static` can hold and a Go program may open.
@@ -29,6 +30,24 @@ _IMPORT = re.compile(
 _QUOTED = re.compile(r"^\s*(?:[\w.]+\s+)?[\"`]([^\"`]+)[\"`]", re.MULTILINE)
 
 
+class GoProfile(App, frozen=True, tag="go", kw_only=True):
+    """A Go module with one program to build.
+
+    *package* is the folder of the main package as ``go build`` takes it (``.`` or ``./cmd/x``),
+    *version* what the ``go`` line says (``1.24`` or ``1.24.1``), *has_local_modules* whether go.mod
+    puts folders in the place of modules, *needs* the packages of the last stage that the program
+    may read at run time (``ca-certificates``, ``tzdata``, ...).
+    """
+
+    module: str
+    version: str
+    package: str
+    has_dependencies: bool
+    has_local_modules: bool = False
+    vendored: bool
+    needs: tuple[str, ...]
+
+
 class _File(Struct, frozen=True):
     path: str
     package: str
@@ -36,8 +55,11 @@ class _File(Struct, frozen=True):
     main_line: int
 
 
-def detect_go(folder: str, *, package: str = "") -> GoProfile:
-    """Return the profile of the Go module in *folder*; see detect.folder.detect."""
+def detect(app: AppFolder) -> GoProfile | None:
+    """Return the profile of the Go module in the folder; see detect.folder.Detector."""
+    if "go.mod" not in app.names:
+        return None
+    folder, package = app.root, app.said.package
     text = _read(f"{folder}/go.mod")
     module = _MODULE.search(text)
     if not module:

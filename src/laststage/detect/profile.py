@@ -1,4 +1,4 @@
-"""What was found out about an app."""
+"""What was found out about an app, whatever its language."""
 
 from __future__ import annotations
 
@@ -12,24 +12,28 @@ class Evidence(Struct, frozen=True):
     where: str
 
 
-class GoProfile(Struct, frozen=True, tag="go", kw_only=True):
-    """A Go module with one program to build.
+class Decision(Struct, frozen=True):
+    """Something that the plan does one way where there were others, and why."""
 
-    *package* is the folder of the main package as ``go build`` takes it (``.`` or ``./cmd/x``),
-    *version* what the ``go`` line says (``1.24`` or ``1.24.1``), *has_local_modules* whether go.mod
-    puts folders in the place of modules, *needs* the packages of the last stage that the program
-    may read at run time (``ca-certificates``, ``tzdata``, ...).
+    what: str
+    why: str
+
+
+class App(Struct, frozen=True, kw_only=True):
+    """What every profile has; each language adds its own.
+
+    *port* is the one that the app listens on, 0 for none; *health* a path that answers when it is
+    well; *env* what it needs to be told at run time. *build_packages* and *run_packages* are
+    Debian packages for the build stage, and those whose files the last stage needs. *files* are
+    paths of the app's folder that go into the last stage beside what its language takes.
     """
 
     name: str
-    module: str
-    version: str
-    package: str
-    has_dependencies: bool
-    has_local_modules: bool = False
-    vendored: bool
-    needs: tuple[str, ...]
     evidence: tuple[Evidence, ...]
-
-
-AppProfile = GoProfile
+    decisions: tuple[Decision, ...] = ()
+    port: int = 0
+    health: str = ""
+    env: dict[str, str] = {}
+    build_packages: tuple[str, ...] = ()
+    run_packages: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()

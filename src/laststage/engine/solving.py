@@ -109,6 +109,11 @@ class Solver:
         """Return the layers of the files of *node*, the lowest first."""
         return chain_layers(self._graph, self._states, node)
 
+    def layers_of_stage(self, stage: str) -> list[str]:
+        """Return the layers of the last step of *stage*, lowest first; none if it has no step."""
+        nodes = [p for p, node in enumerate(self._graph.nodes) if node.meta.stage == stage]
+        return self.layers_of(nodes[-1]) if nodes else []
+
     def layered(self) -> dict[NodeId, str]:
         """Return the steps of the target's files that made a layer, each with that layer."""
         return {

@@ -2,69 +2,57 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any, Protocol
+
 from msgspec import Struct
 
-from laststage.detect.profile import AppProfile
-from laststage.plan.go import go_dockerfile, program_path
-
-# What no build needs and no image may hold: version control, editors, secrets, other images' files.
-_IGNORED = (
-    ".git",
-    ".gitignore",
-    ".github",
-    ".gitlab-ci.yml",
-    ".hg",
-    ".svn",
-    ".idea",
-    ".vscode",
-    "*.swp",
-    "*~",
-    ".DS_Store",
-    ".env",
-    ".env.*",
-    "*.pem",
-    "*.key",
-    "id_rsa*",
-    "id_ed25519*",
-    ".netrc",
-    ".npmrc",
-    "Dockerfile*",
-    ".dockerignore",
-    "docker-compose*.yml",
-    "compose*.y*ml",
-    "laststage.toml",
-    "laststage.lock",
-)
+from laststage.detect.profile import App
+from laststage.plan.additions import NOTHING, Additions
+from laststage.plan.ignored import ignore_text
 
 
-class Plan(Struct, frozen=True):
-    """A Dockerfile and the ignore file that goes with it, both as text."""
+class Plan(Struct, frozen=True, kw_only=True):
+    """A Dockerfile and the ignore file that goes with it, both as text.
+
+    *build_stage* is the stage in which what the last stage lacks is looked for. *program* is where
+    a program without libraries stands in the last stage, empty for an app of another kind; *needs*
+    are the optional slices of the base that are in this plan, None where all of them are.
+    """
 
     dockerfile: str
     dockerignore: str
-    program: str
-    needs: tuple[str, ...]
+    build_stage: str
+    program: str = ""
+    needs: tuple[str, ...] | None = None
 
 
-def make_plan(profile: AppProfile) -> Plan:
+class Draft(Struct, frozen=True, kw_only=True):
+    """What a language's planner makes: see Plan. *ignored* are more lines for the ignore file."""
+
+    dockerfile: str
+    build_stage: str = "build"
+    program: str = ""
+    needs: tuple[str, ...] | None = None
+    ignored: tuple[str, ...] = ()
+
+
+class Planner(Protocol):
+    """A module of one language. Its work is pure: the same profile gives the same text."""
+
+    def draft(self, profile: Any, additions: Additions) -> Draft:
+        """Return the plan for *profile*, with *additions*."""
+
+
+def make_plan(profile: App, additions: Additions = NOTHING) -> Plan:
     """Return the plan for *profile*."""
+    language = type(profile).__struct_config__.tag
+    planner: Planner = import_module(f"laststage.plan.{language}")
+    made = planner.draft(profile, additions)
     return Plan(
-        dockerfile=go_dockerfile(profile),
-        dockerignore=_ignore_text(profile),
-        program=program_path(profile),
-        needs=profile.needs,
+        dockerfile=made.dockerfile,
+        dockerignore=ignore_text(made.ignored),
+        build_stage=made.build_stage,
+        program=made.program,
+        needs=made.needs,
     )
-
-
-def _ignore_text(profile: AppProfile) -> str:
-    lines = [
-        "# What stays out of the build: neither secrets nor clutter can end in a layer.",
-        *_IGNORED,
-    ]
-    if profile.package == ".":
-        # the program as `go build` leaves it here, but not a folder of packages with its name
-        lines += [f"/{profile.name}", f"!/{profile.name}/**"]
-    elif not f"{profile.package}/".startswith("./bin/"):
-        lines.append("/bin")
-    lines += ["**/*_test.go", "**/testdata"]
-    return "\n".join(lines) + "\n"
