@@ -11,19 +11,26 @@ from statistics import median
 
 from timing import Run
 
-# laststage / Docker: what this project holds itself to
-_GOALS = {"no-op": 0.8, "copy cold": 0.4, "runs cold": 0.5, "parallel cold": 0.6}
+# laststage / peer: what this project holds itself to
+_GOALS = {
+    "no-op": 0.8,
+    "copy cold": 0.4,
+    "runs cold": 0.5,
+    "parallel cold": 0.6,
+    "base gcr.io/distroless/base-debian13:nonroot": 0.2,
+}
 _GOAL_PEAK = 150.0  # MB of laststage's own process
 _NONE = "-"
 _HEAD = (
-    "workload", "state", "laststage", "docker", "ratio", "goal",
-    "cpu", "cpu docker", "peak", "peak docker",
+    "workload", "state", "laststage", "peer", "ratio", "goal",
+    "cpu", "cpu peer", "peak", "peak peer",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One state of one workload: the rounds of laststage, and of Docker (none: not compared).
+    """One state of one workload: the rounds of laststage, and of its peer: Docker, or
+    mmdebstrap for a base (none: not compared).
 
     *daemon_peak* is the resident peak of dockerd and containerd together in KiB.
     """
@@ -31,15 +38,15 @@ class Row:
     workload: str
     state: str
     laststage: tuple[Run, ...]
-    docker: tuple[Run, ...]
+    peer: tuple[Run, ...]
     daemon_peak: int
 
     @property
     def ratio(self) -> float | None:
         """The median of the rounds' ratios: a machine that slows down slows both of a round."""
-        if not self.docker:
+        if not self.peer:
             return None
-        pairs = zip(self.laststage, self.docker, strict=True)
+        pairs = zip(self.laststage, self.peer, strict=True)
         return median(own.wall / other.wall for own, other in pairs)
 
     @property
@@ -56,7 +63,7 @@ class Row:
     def summary(self) -> str:
         """The row in a few words."""
         text = _seconds(self.laststage)
-        return f"{text} : {_seconds(self.docker)} = {self.ratio:.2f}" if self.ratio else text
+        return f"{text} : {_seconds(self.peer)} = {self.ratio:.2f}" if self.ratio else text
 
 
 def as_table(rows: Sequence[Row]) -> str:
@@ -94,13 +101,13 @@ def _cells(row: Row) -> tuple[str, ...]:
         row.workload,
         row.state,
         _seconds(row.laststage),
-        _seconds(row.docker),
+        _seconds(row.peer),
         f"{row.ratio:.2f}" if row.ratio else _NONE,
         f"{goal} MISSED" if missed else goal,
         f"{median(run.cpu for run in row.laststage):.3f}",
-        f"{median(run.cpu for run in row.docker):.3f}" if row.docker else _NONE,
+        f"{median(run.cpu for run in row.peer):.3f}" if row.peer else _NONE,
         f"{_megabytes(row.own_peak):.0f}{' MISSED' if too_big else ''}",
-        f"{_megabytes(row.daemon_peak):.0f}" if row.docker else _NONE,
+        f"{_megabytes(row.daemon_peak):.0f}" if row.daemon_peak else _NONE,
     )
 
 

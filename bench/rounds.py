@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from contenders import Docker, Laststage
+from contenders import Docker, Laststage, Mmdebstrap
 from report import Row
 from timing import CommandError, Run
-from workloads import ASSEMBLED, Workload
+from workloads import ASSEMBLED, COMPARED, Workload
 
 # Quick states get more rounds: they cost little and vary most.
 _QUICK = 3
@@ -68,22 +68,30 @@ def compare(
     yield measure("one file changed", change, runs)
 
 
-def assemble(laststage: Laststage, folder: Path, *, runs: int) -> Iterator[Row]:
+def assemble(
+    laststage: Laststage, mmdebstrap: Mmdebstrap | None, folder: Path, *, runs: int
+) -> Iterator[Row]:
     """Yield a row for each base that laststage makes itself, from packages that are here.
 
-    A peer that makes root file systems from packages (mmdebstrap) would be the second contender.
+    *mmdebstrap*, where there is one, makes its minimal Debian from packages that are there.
     """
     empty = folder / "empty"
     empty.mkdir(exist_ok=True)
+    if mmdebstrap:
+        mmdebstrap.make()  # downloads what is missing
     for name, text in ASSEMBLED.items():
         laststage.clear()
-        laststage.assemble(text, "bench-base", empty)  # downloads what is missing
-        own = []
+        laststage.assemble(text, "bench-base", empty)  # the same
+        own: list[Run] = []
+        other: list[Run] = []
         for _ in range(runs):
             laststage.clear()
             os.sync()
             own.append(laststage.assemble(text, "bench-base", empty, "--offline"))
-        yield Row("base", name, tuple(own), (), 0)
+            if mmdebstrap and name == COMPARED:
+                os.sync()
+                other.append(mmdebstrap.make())
+        yield Row("base", name, tuple(own), tuple(other), 0)
 
 
 def _provide_bases(dockerfile: str, folder: Path, laststage: Laststage, docker: Docker) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import rounds
-from contenders import Docker, Laststage, MissingDockerError
+from contenders import Docker, Laststage, MissingDockerError, Mmdebstrap
 from report import Row, as_json, as_table
 from timing import CommandError
 from workloads import BASES, WORKLOADS
@@ -56,7 +56,8 @@ def _measure(options: argparse.Namespace, folder: Path, rows: list[Row]) -> None
     laststage = Laststage(options.laststage, folder / "store", packages, folder / "laststage.log")
     names = options.workloads or [*WORKLOADS, BASES]
     if BASES in names:
-        for row in rounds.assemble(laststage, folder, runs=options.runs):
+        peer = Mmdebstrap.find(packages / "mmdebstrap", folder / "mmdebstrap.log")
+        for row in rounds.assemble(laststage, peer, folder, runs=options.runs):
             _keep(rows, row)
     chosen = [WORKLOADS[name] for name in names if name in WORKLOADS]
     if not chosen:

@@ -27,7 +27,7 @@ def run(options: Namespace) -> int:
     for evidence in profile.evidence:
         print(f"# {evidence.fact}  ({evidence.where})")
     for decision in profile.decisions:
-        print(f"# {decision.what}: {decision.why}")
+        print(f"# chosen: {decision.what}, because {decision.why}")
     print()
     print(plan.dockerfile, end="")
     return 0

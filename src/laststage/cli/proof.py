@@ -31,7 +31,25 @@ def proof_table(report: BuildReport) -> str:
             f"base {base.reference}: assembled from {_count(len(base.packages), 'package')} of "
             f"Debian{without}"
         )
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_how_to_run(report)]) + "\n"
+
+
+def _how_to_run(report: BuildReport) -> list[str]:
+    """Return the lines that say how an app is run, none for what was built from a Dockerfile."""
+    if report.profile is None or not report.references:
+        return []
+    name = report.references[0].removesuffix(":latest")
+    port = report.profile.port
+    publish = f" -p {port}:{port}" if port else ""
+    read_only = " --read-only --tmpfs /tmp"
+    lines = ["", f"run it: laststage run{read_only} {name}"]
+    if port:
+        lines[1] += f"    # http://localhost:{port}{report.profile.health or '/'}"
+    lines.append(
+        f"    or: laststage save {name} -o image.tar && docker load -i image.tar && "
+        f"docker run --rm{read_only}{publish} {name}"
+    )
+    return lines
 
 
 def report_json(report: BuildReport) -> str:
