@@ -7,10 +7,11 @@ import os
 import msgspec
 
 from laststage.analysis.weighing import Scales, Weight
-from laststage.api.amending import Examiner, describe
+from laststage.api.amending import Examiner, Sight, describe
 from laststage.api.images import ImageSource
 from laststage.api.planning import plan
 from laststage.api.request import BuildReport, BuildRequest
+from laststage.detect.profile import App
 from laststage.dockerfile.errors import DockerfileError
 from laststage.dockerfile.ignore import IgnoreFile
 from laststage.dockerfile.parser import Dockerfile, parse
@@ -52,7 +53,7 @@ def _build_app(workspace: Workspace, request: BuildRequest) -> BuildReport:
         current = _Build(workspace, _planned(request, planned))
         report = current.run()
         executed += report.executed
-        found = current.examined(planned, additions)
+        found = current.examined(planned, additions, profile)
         amended = make_plan(profile, found)
         if amended == planned:
             report = msgspec.structs.replace(
@@ -99,6 +100,7 @@ class _Build:
         self._images = ImageSource(workspace, request)
         self._layers: list[str] = []
         self._solver: Solver | None = None
+        self._lowered: Lowered | None = None
 
     def run(self) -> BuildReport:
         """Build, and store the image without a tag."""
@@ -108,7 +110,7 @@ class _Build:
         self._warn_of_unused(parsed)
         contexts = contexts_of(workspace, request)
         solver = Solver(lowered.graph, self._tools(contexts, parsed), use_cache=self._is_cached)
-        self._solver = solver
+        self._solver, self._lowered = solver, lowered
         self._layers = solver.solve()
         for context in contexts.values():
             context.save()
@@ -173,13 +175,24 @@ class _Build:
             write_output(self._workspace, report, output)
         return report
 
-    def examined(self, planned: Plan, known: Additions) -> Additions:
+    def examined(self, planned: Plan, known: Additions, profile: App) -> Additions:
         """Return what the plan has to add, beyond what is *known*, by a look at the built image."""
         assert self._solver is not None
-        stage = planned.build_stage
-        return Examiner(self._workspace).examined(
-            planned, known, image=self._layers, build=self._solver.layers_of_stage(stage)
+        assert self._lowered is not None
+        image, name = tuple(self._layers), self._lowered.base
+        below = [base for base in self._images.assembled if base.is_named(name)]
+        above = next(
+            (len(b.identifiers) for b in below if image[: len(b.identifiers)] == b.identifiers), 0
         )
+        sight = Sight(
+            image=image,
+            above=above,
+            build=tuple(self._solver.layers_of_stage(planned.build_stage)),
+            config=self._lowered.config,
+            platform=self._platform,
+            loads=profile.loads,
+        )
+        return Examiner(self._workspace).examined(planned, known, sight)
 
     def _is_cached(self, node: Node) -> bool:
         return self._request.use_cache and node.meta.stage not in self._request.uncached

@@ -25,7 +25,8 @@ class App(Struct, frozen=True, kw_only=True):
     *port* is the one that the app listens on, 0 for none; *health* a path that answers when it is
     well; *env* what it needs to be told at run time. *build_packages* and *run_packages* are
     Debian packages for the build stage, and those whose files the last stage needs. *files* are
-    paths of the app's folder that go into the last stage beside what its language takes.
+    paths of the app's folder that go into the last stage beside what its language takes. *loads*
+    are libraries that are loaded by name at run time, each list under the name of who does that.
     """
 
     name: str
@@ -37,3 +38,4 @@ class App(Struct, frozen=True, kw_only=True):
     build_packages: tuple[str, ...] = ()
     run_packages: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    loads: dict[str, tuple[str, ...]] = {}

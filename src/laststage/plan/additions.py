@@ -8,11 +8,12 @@ from msgspec import Struct
 class Library(Struct, frozen=True):
     """A file of the build stage that the last stage needs, with the Debian package it is of.
 
-    *path* is absolute, and the name under which programs look for it; *package* is empty for a
-    file of none.
+    *path* is where the build stage has it, *target* where the last stage has to have it, both
+    absolute; *package* is empty for a file of none.
     """
 
     path: str
+    target: str
     package: str = ""
 
 
@@ -20,12 +21,14 @@ class Additions(Struct, frozen=True, kw_only=True):
     """What was found out after a build.
 
     *needs* are the optional slices of the base that the app can use, None as long as nothing is
-    known of them; *libraries* what it links to and the base lacks; *base* a base that has more
-    than the one planned, by its bare name (``cc``), empty if the planned one does.
+    known of them; *libraries* what it links to and the base lacks; *packages* are Debian packages
+    that the build stage has to install for libraries that it lacks itself; *base* is a base that has
+    more than the one planned, by its bare name (``base-nossl``), empty if the planned one does.
     """
 
     needs: tuple[str, ...] | None = None
     libraries: tuple[Library, ...] = ()
+    packages: tuple[str, ...] = ()
     base: str = ""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from laststage.detect.profile import App
 from laststage.plan.additions import NOTHING, Additions
@@ -48,6 +48,10 @@ def make_plan(profile: App, additions: Additions = NOTHING) -> Plan:
     """Return the plan for *profile*."""
     language = type(profile).__struct_config__.tag
     planner: Planner = import_module(f"laststage.plan.{language}")
+    if additions.packages:
+        profile = structs.replace(
+            profile, build_packages=(*profile.build_packages, *additions.packages)
+        )
     made = planner.draft(profile, additions)
     return Plan(
         dockerfile=made.dockerfile,

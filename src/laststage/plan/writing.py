@@ -97,10 +97,8 @@ class Stage:
         """Add the end of a last stage: native libraries, environment, port, and how it starts."""
         if additions.libraries or app.run_packages:
             self.comment("libraries that the app links to and its base does not have")
-        for folder, paths in _by_folder(additions):
-            self.lines.append(
-                f"COPY --from={build_stage} " + " \\\n    ".join([*paths, f"{folder}/"])
-            )
+        for line in _copies(additions, build_stage):
+            self.lines.append(line)
         if _owners(app, additions):
             self.lines.append(f"COPY --from={build_stage} {_RECORDS}/ /")
         self.env(app.env)
@@ -138,8 +136,18 @@ def _owners(app: App, additions: Additions) -> list[str]:
     return sorted(names - {""})
 
 
-def _by_folder(additions: Additions) -> list[tuple[str, list[str]]]:
+def _copies(additions: Additions, build_stage: str) -> list[str]:
+    """Return a COPY for each folder, and for each library that gets another name."""
     folders: dict[str, list[str]] = {}
-    for library in sorted(additions.libraries, key=lambda library: library.path):
-        folders.setdefault(library.path.rpartition("/")[0], []).append(library.path)
-    return sorted(folders.items())
+    renamed = []
+    for library in sorted(additions.libraries, key=lambda library: library.target):
+        folder, _, name = library.target.rpartition("/")
+        if library.path.rpartition("/")[2] == name:
+            folders.setdefault(folder, []).append(library.path)
+        else:
+            renamed.append(f"COPY --from={build_stage} {library.path} {library.target}")
+    joined = [
+        f"COPY --from={build_stage} " + " \\\n    ".join([*paths, f"{folder}/"])
+        for folder, paths in sorted(folders.items())
+    ]
+    return joined + renamed
