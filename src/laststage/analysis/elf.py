@@ -35,7 +35,7 @@ _WINDOW = 4096
 class ElfError(IntegrityError):
     """Bytes that are no ELF file, or one that is damaged."""
 
-    code = "LS330"
+    code = "LS350"
 
 
 class Elf(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -44,7 +44,8 @@ class Elf(Struct, frozen=True, gc=False, omit_defaults=True):
     *kind* is ``other`` for what is never loaded: objects, core dumps, separate debug symbols.
     *requires* are the versions of symbols that the file takes from each library it names, without
     those that may be absent; *defines* are the versions that it has itself. *is_alone* means
-    DF_1_NODEFLIB: the default folders are not searched for it.
+    DF_1_NODEFLIB: the default folders are not searched for it. *abi* is the system that the header
+    names: 0 and 3 are Linux.
     """
 
     bits: int
@@ -59,6 +60,7 @@ class Elf(Struct, frozen=True, gc=False, omit_defaults=True):
     requires: tuple[tuple[str, tuple[str, ...]], ...] = ()
     defines: tuple[str, ...] = ()
     is_alone: bool = False
+    abi: int = 0
 
     @property
     def is_static(self) -> bool:
@@ -144,6 +146,7 @@ class _Reader:
         self._names = _Window(read, size)
         self._order = "<"
         self._wide = True
+        self._abi = 0
         self._loads: list[tuple[int, int, int]] = []
         self._tags: dict[int, int] = {}
 
@@ -151,15 +154,17 @@ class _Reader:
         kind, machine, headers = self._header()
         interpreter, tags = "", None
         segments = list(self._segments(*headers))
-        self._loads = [(at, held, offset) for what, offset, at, held in segments if what == _PT_LOAD]
+        self._loads = [
+            (at, held, offset) for what, offset, at, held in segments if what == _PT_LOAD
+        ]
         for what, offset, _, held in segments:
             if what == _PT_INTERP and held:
                 interpreter = self._name(offset, min(held, _MAX_NAME))
             elif what == _PT_DYNAMIC and tags is None and held:
                 tags = self._dynamic(offset, held)
         # symbols kept apart for debuggers have the headers of the program, and nothing behind them
-        is_empty = not any(held for what, _, _, held in segments if what != _PT_LOAD) and not any(
-            held for _, held, _ in self._loads
+        is_empty = any(
+            what in (_PT_INTERP, _PT_DYNAMIC) and not held for what, _, _, held in segments
         )
         if kind not in (_ET_EXEC, _ET_DYN) or is_empty:
             return self._made(machine, "other")
@@ -169,7 +174,8 @@ class _Reader:
 
     def _made(self, machine: int, kind: Kind, interpreter: str = "") -> Elf:
         order: Literal["little", "big"] = "little" if self._order == "<" else "big"
-        return Elf(64 if self._wide else 32, order, machine, kind, interpreter)
+        bits = 64 if self._wide else 32
+        return Elf(bits, order, machine, kind, interpreter, abi=self._abi)
 
     def _header(self) -> tuple[int, int, tuple[int, int, int]]:
         ident = self._structs.upto(0, 16)
@@ -178,6 +184,7 @@ class _Reader:
         if ident[4] not in (1, 2) or ident[5] not in (1, 2) or ident[6] != 1:
             raise ElfError("a damaged ELF file: its class, byte order or version is unknown")
         self._wide, self._order = ident[4] == 2, "<" if ident[5] == 1 else ">"
+        self._abi = ident[7]
         form = "HHIQQQIHHH" if self._wide else "HHIIIIIHHH"
         fields = self._unpack(form, 16)
         return fields[0], fields[1], (fields[4], fields[8], fields[9])
@@ -201,14 +208,16 @@ class _Reader:
         form = f"{self._order}{'qQ' if self._wide else 'iI'}"
         size = struct.calcsize(form)
         data = self._structs.upto(offset, min(held // size, _MAX_TAGS) * size)
-        found = []
+        found: list[tuple[int, int]] = []
         for tag, value in struct.iter_unpack(form, data[: len(data) // size * size]):
             if tag == 0:
                 return found
             found.append((tag, value))
         raise ElfError("a damaged ELF file: its dynamic section has no end")
 
-    def _linked(self, kind: int, machine: int, interpreter: str, tags: list[tuple[int, int]]) -> Elf:
+    def _linked(
+        self, kind: int, machine: int, interpreter: str, tags: list[tuple[int, int]]
+    ) -> Elf:
         self._tags = dict(reversed(tags))  # of a tag that comes twice, the first counts
         flags = self._tags.get(_FLAGS_1, 0)
         soname = self._one(_SONAME)
@@ -226,6 +235,7 @@ class _Reader:
             requires=tuple(self._required()),
             defines=tuple(self._defined()),
             is_alone=bool(flags & _NODEFLIB),
+            abi=self._abi,
         )
 
     def _one(self, tag: int) -> str:
