@@ -19,6 +19,7 @@ from laststage.oci.layout import Layout
 from laststage.store.root import Store
 
 if TYPE_CHECKING:
+    from laststage.base.lock import Lock
     from laststage.debian.archive import Archive
     from laststage.debian.sources import Mirrors
     from laststage.engine.copying import Fetched
@@ -40,18 +41,21 @@ class Settings(Struct, frozen=True, kw_only=True):
     """What is set for this machine rather than for one build.
 
     *path* is where programs are looked for; *mirror* and *security_mirror* are Debian's, empty for
-    those that the host's apt uses; *proxies* by scheme.
+    those that the host's apt uses; *registries* by name, where Debian's own clients would not do;
+    *proxies* by scheme. *lock* is the file that pins bases, empty for none.
     """
 
     store: str
     path: str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     mirror: str = ""
     security_mirror: str = ""
+    registries: dict[str, str] = {}
     ca_bundle: str = ""
     proxies: dict[str, str] = {}
     no_proxy: tuple[str, ...] = ()
     offline: bool = False
     allow_stale: bool = False
+    lock: str = ""
 
 
 class Workspace:
@@ -74,7 +78,12 @@ class Workspace:
                 mirrors=self.mirrors,
                 runner=self.runner,
                 transport=self.transport,
-            )
+                exchange=self.transport,
+                registries=settings.registries,
+                sink=sink,
+                offline=settings.offline,
+            ),
+            lock=self._lock,
         )
         self._runner: OciRuntime | None = None
         self._memories = 0
@@ -148,6 +157,13 @@ class Workspace:
         """Return the file of certificates that this machine trusts, None if none is found."""
         candidates = (self.settings.ca_bundle, *_CA_BUNDLES)
         return next((path for path in candidates if path and os.path.isfile(path)), None)
+
+    def _lock(self) -> Lock | None:
+        if not self.settings.lock:
+            return None
+        from laststage.base.lock import read_lock
+
+        return read_lock(self.settings.lock)
 
     def _archive(self, suites: tuple[str, ...], platform: Platform) -> Archive:
         from laststage.debian.architecture import debian_architecture

@@ -11,6 +11,7 @@ from laststage.api.amending import Examiner, Sight, describe
 from laststage.api.images import ImageSource
 from laststage.api.planning import plan
 from laststage.api.request import BuildReport, BuildRequest
+from laststage.base.bases import Base
 from laststage.detect.profile import App
 from laststage.dockerfile.errors import DockerfileError
 from laststage.dockerfile.ignore import IgnoreFile
@@ -78,6 +79,15 @@ def lowered(workspace: Workspace, request: BuildRequest) -> tuple[str, Lowered]:
     return request.dockerfile or "", _Build(workspace, request).lowered()[1]
 
 
+def bases_of(workspace: Workspace, request: BuildRequest) -> tuple[Base, ...]:
+    """Return the bases that *request* would have assembled; nothing is built."""
+    if request.dockerfile is None:
+        request = _planned(request, plan(request.context, request.app)[1])
+    whole = _Build(workspace, request)
+    whole.lowered()
+    return whole.assembled
+
+
 def _planned(request: BuildRequest, planned: Plan) -> BuildRequest:
     return msgspec.structs.replace(
         request,
@@ -101,6 +111,11 @@ class _Build:
         self._layers: list[str] = []
         self._solver: Solver | None = None
         self._lowered: Lowered | None = None
+
+    @property
+    def assembled(self) -> tuple[Base, ...]:
+        """The bases that were assembled so far."""
+        return self._images.assembled
 
     def run(self) -> BuildReport:
         """Build, and store the image without a tag."""

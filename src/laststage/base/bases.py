@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, json, structs
 
+from laststage.base.artifacts import Artifact
 from laststage.base.recipe import DistrolessRecipe, find_recipe
 from laststage.base.supplies import Supplies
 from laststage.model.digest import Digest
@@ -17,11 +19,12 @@ from laststage.oci.documents import RunConfig
 from laststage.store.records import Records
 
 if TYPE_CHECKING:
+    from laststage.base.lock import Lock
     from laststage.debian.archive import Archive
     from laststage.debian.packages import Package
 
 # Raised when the same recipe and packages would be resolved to another base.
-_VERSION = 2
+_VERSION = 3
 
 
 class PackageId(Struct, frozen=True):
@@ -67,13 +70,18 @@ class PackageId(Struct, frozen=True):
 class BaseLayer(Struct, frozen=True, kw_only=True):
     """One layer of a base: what *recipe* adds, of *packages* of *suite*; it may have to be made yet.
 
-    *identifier* is the layer's name in the store.
+    *identifier* is the layer's name in the store. Of a distroless base *slices* are what is taken of
+    the packages. A builder's has *artifacts* too, which are no packages, and says which *parts* of
+    the recipe it is.
     """
 
     identifier: str
     recipe: str
     suite: str
     packages: tuple[PackageId, ...]
+    slices: tuple[str, ...] = ()
+    artifacts: tuple[Artifact, ...] = ()
+    parts: tuple[str, ...] = ()
 
 
 class Base(Struct, frozen=True, kw_only=True):
@@ -108,7 +116,10 @@ class Base(Struct, frozen=True, kw_only=True):
 class Bases:
     """The bases of a store."""
 
-    def __init__(self, supplies: Supplies) -> None:
+    def __init__(
+        self, supplies: Supplies, *, lock: Callable[[], Lock | None] = lambda: None
+    ) -> None:
+        self._read_lock = lock
         self._records = Records(supplies.layers.store, "bases", Base)
         self._archives: dict[tuple[tuple[str, ...], Platform], Archive] = {}
         # one archive for each set of suites serves all bases of a build
@@ -126,10 +137,14 @@ class Bases:
     ) -> Base:
         """Return the base that *reference* names, without what *omit* lists.
 
-        What was resolved before stays as it was until *refresh*. Raise UnknownBaseError if there
-        is no recipe, NetworkError if packages must be looked up and cannot be.
+        With a lock it is the one in the lock, else what was resolved before stays as it was; either
+        until *refresh*. Raise UnknownBaseError if there is no recipe, NetworkError if packages must
+        be looked up and cannot be, LockError if the lock does not have it as it would be made now.
         """
         left_out = tuple(sorted(set(omit)))
+        if not refresh and self._locked is not None:
+            with self._lock:
+                return self._from_lock(self._locked, reference, platform, left_out)
         key = _record_key(str(reference), platform, left_out)
         known = None if refresh else self._records.get(key)
         if known is not None:
@@ -165,7 +180,33 @@ class Bases:
             return resolve_distroless(self._supplies, recipe, suite, reference, platform, omit)
         from laststage.base.building import resolve_builder
 
-        return resolve_builder(self._supplies, recipe, suite, reference, platform, omit)
+        return resolve_builder(self._supplies, recipe, reference, platform, omit)
+
+    @cached_property
+    def _locked(self) -> Lock | None:
+        return self._read_lock()
+
+    def _from_lock(
+        self, lock: Lock, reference: Reference, platform: Platform, omit: tuple[str, ...]
+    ) -> Base:
+        from laststage.base.lock import LockError
+
+        exact = lock.find(str(reference), platform, omit)
+        if exact is not None and exact.is_current:
+            return exact.base
+        recipe, suite = find_recipe(reference)
+        whole = exact or lock.find(str(reference), platform, ())
+        if whole is None or not isinstance(recipe, DistrolessRecipe):
+            without = f" without {', '.join(omit)}" if omit else ""
+            reason = "is in the lock by an older recipe" if exact else "is not in the lock"
+            raise LockError(
+                f"{reference}{without} for {platform} {reason}", hint="laststage base lock"
+            )
+        from laststage.base.distroless import resolve_distroless
+        from laststage.base.pinned import pinned
+
+        supplies = pinned(self._supplies, whole.base)
+        return resolve_distroless(supplies, recipe, suite, reference, platform, omit)
 
     def _archive(self, suites: tuple[str, ...], platform: Platform) -> Archive:
         key = (suites, platform)

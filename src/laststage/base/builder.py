@@ -9,17 +9,20 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from msgspec import Struct
 
+from laststage.base.artifacts import Artifact, unpack_artifact
 from laststage.base.recipe import BuilderRecipe
+from laststage.base.toolchain import Toolchain
 from laststage.debian.deb import Deb
 from laststage.debian.sources import Mirrors
 from laststage.errors import MachineError
 from laststage.sandbox.runtime import Runner
 from laststage.sandbox.spec import SandboxSpec
+from laststage.tree.entry import Entry
 from laststage.tree.unpack import Unpacker
 from laststage.tree.untar import entries
 
@@ -57,32 +60,89 @@ _LEFTOVERS = (
 )
 
 
+# What slim Debian images leave out, once for us and once for the dpkg inside.
+_DOCUMENTATION = (
+    "usr/share/doc/", "usr/share/man/", "usr/share/info/", "usr/share/groff/", "usr/share/locale/",
+    "usr/share/lintian/", "usr/share/linda/",
+)  # fmt: skip
+_EXCLUDES = """\
+# laststage: no documentation in this builder, as in Debian's slim images
+path-exclude /usr/share/doc/*
+path-include /usr/share/doc/*/copyright
+path-exclude /usr/share/man/*
+path-exclude /usr/share/info/*
+path-exclude /usr/share/groff/*
+path-exclude /usr/share/locale/*
+path-include /usr/share/locale/locale.alias
+path-exclude /usr/share/lintian/*
+path-exclude /usr/share/linda/*
+"""
+_INTERESTS = ("interest", "interest-await", "interest-noawait")
+_EXCLUDES_FILE = "etc/dpkg/dpkg.cfg.d/laststage"
+
+
+class Parts(Struct, frozen=True, kw_only=True):
+    """What one layer of a builder is made of.
+
+    *packages* are paths of package files in the order in which they can be set up; *artifacts* have
+    theirs beside them. Only the layer of a toolchain has one. *is_first* is true for the lowest.
+    """
+
+    recipe: BuilderRecipe
+    toolchain: Toolchain | None
+    suite: str
+    packages: tuple[str, ...]
+    artifacts: tuple[tuple[Artifact, str], ...]
+    version: str
+    has_documentation: bool
+    is_first: bool
+
+
 class _Unpacked(Struct, frozen=True):
     name: str
     stanza: str
     has_preinst: bool
+    triggers: str
 
 
 def build_tree(
     root: str,
-    recipe: BuilderRecipe,
-    suite: str,
-    paths: Sequence[str],
+    parts: Parts,
     *,
     architecture: str,
     mirrors: Mirrors | None,
     runner: Runner,
     output: Callable[[str], None],
 ) -> None:
-    """Make the builder in the empty folder *root* from the packages at *paths*, in their order.
+    """Add *parts* to the folder *root*, which is empty or holds the layers below.
 
     *output* gets what the packages' scripts say. Raise MachineError if one of them fails.
     """
-    output(f"unpacking {len(paths)} packages")
-    _unpack_all(root, paths)
-    _complete(root, recipe, suite, mirrors)
-    unpacked = [_read_database_entry(root, path) for path in paths]
-    _write_database(root, unpacked, architecture)
+    if parts.is_first:
+        _prepare(root, parts, architecture)
+    if parts.packages:
+        output(f"unpacking {len(parts.packages)} packages")
+        unpacked = _unpack_all(root, parts)
+        if parts.is_first:
+            _complete_system(root, parts, mirrors)
+        _write_database(root, unpacked, architecture)
+        _register_triggers(root, unpacked)
+        _configure(root, parts, unpacked, architecture, runner, output)
+    if parts.toolchain is not None:
+        _unpack_artifacts(root, parts, parts.toolchain, output)
+        _complete(root, parts, parts.toolchain, architecture)
+    _clean(root)
+
+
+def _configure(
+    root: str,
+    parts: Parts,
+    unpacked: list[_Unpacked],
+    architecture: str,
+    runner: Runner,
+    output: Callable[[str], None],
+) -> None:
+    """Let dpkg run the packages' own scripts in the root file system at *root*."""
     preinst = " ".join(package.name for package in unpacked if package.has_preinst)
     script = _SCRIPT.format(preinst=preinst, architecture=architecture, database=f"/{_DATABASE}")
     said: list[str] = []
@@ -95,21 +155,36 @@ def build_tree(
     status = runner.run(spec, hear)
     if status != 0:
         raise MachineError(
-            f"the packages of {recipe.names[0]} could not be configured: exit status {status}",
+            f"the packages of {parts.recipe.names[0]} could not be configured: exit status {status}",
             hint="what dpkg said last: " + " | ".join(said[-5:]),
         )
-    _clean(root)
 
 
-def _unpack_all(root: str, paths: Sequence[str]) -> None:
+def _prepare(root: str, parts: Parts, architecture: str) -> None:
+    """Make what must be there before the first package."""
+    if parts.suite == "bookworm":  # its packages expect the merged /usr that its installer makes
+        for name in ("bin", "sbin", "lib", *(("lib64",) if architecture == "amd64" else ())):
+            os.makedirs(f"{root}/usr/{name}")
+            os.symlink(f"usr/{name}", f"{root}/{name}")
+    for section in range(1, 10):  # where alternatives put links, whether pages are there or not
+        os.makedirs(f"{root}/usr/share/man/man{section}")
+    if not parts.has_documentation:
+        os.makedirs(f"{root}/{os.path.dirname(_EXCLUDES_FILE)}")
+        with open(f"{root}/{_EXCLUDES_FILE}", "w", encoding="utf-8") as file:
+            file.write(_EXCLUDES)
+
+
+def _unpack_all(root: str, parts: Parts) -> list[_Unpacked]:
     """Unpack the packages: first base-files, whose links the others' paths go through."""
-    first = [path for path in paths if _package_name(path) == "base-files"]
-    for path in first:
-        _unpack_one(root, path)
+    paths = parts.packages
+    excluded = not parts.has_documentation
+    first = [path for path in paths if parts.is_first and _package_name(path) == "base-files"]
+    found = {path: _unpack_one(root, path, excluded) for path in first}
     rest = sorted(set(paths) - set(first), key=os.path.getsize, reverse=True)
     with ThreadPoolExecutor(_THREADS, "unpack") as pool:
-        for result in [pool.submit(_unpack_one, root, path) for path in rest]:
-            result.result()
+        results = pool.map(lambda path: _unpack_one(root, path, excluded), rest)
+        found |= zip(rest, results, strict=True)
+    return [found[path] for path in paths]
 
 
 def _package_name(path: str) -> str:
@@ -117,32 +192,57 @@ def _package_name(path: str) -> str:
         return _field(deb.control, "Package")
 
 
-def _unpack_one(root: str, path: str) -> None:
+def _unpack_one(root: str, path: str, excluded: bool) -> _Unpacked:
     unpacker = Unpacker(root)
     with Deb.open(path) as deb:
         name = _info_name(deb.control)
         listed = []
         for entry, content in entries(deb.data(), name, whiteouts=False):
             listed.append(f"/{entry.path}" if entry.path else "/.")
-            if entry.path:
+            if entry.path and not (excluded and _is_documentation(entry)):
                 unpacker.add(entry, content.pieces())
         unpacker.close()
-        info = f"{root}/{_DATABASE}/info"
-        os.makedirs(info, exist_ok=True)
-        files = {key: data for key, data in deb.control_files.items() if key != "control"}
-        files["list"] = "".join(f"{line}\n" for line in listed).encode()
-        for key, data in files.items():
-            target = f"{info}/{name}.{key}"
-            with open(target, "wb") as file:
-                file.write(data)
-            script = key in ("preinst", "postinst", "prerm", "postrm", "config")
-            os.chmod(target, 0o755 if script else 0o644)
+        control, files = deb.control, deb.control_files
+    _write_info(root, name, listed, files)
+    return _database_entry(root, name, control, files)
 
 
-def _read_database_entry(root: str, path: str) -> _Unpacked:
-    with Deb.open(path) as deb:
-        stanza, files = deb.control, deb.control_files
-    name = _info_name(stanza)
+def _unpack_artifacts(
+    root: str, parts: Parts, toolchain: Toolchain, output: Callable[[str], None]
+) -> None:
+    with ThreadPoolExecutor(_THREADS, "unpack") as pool:
+        futures = []
+        for rule, (artifact, path) in zip(toolchain.artifacts, parts.artifacts, strict=True):
+            output(f"unpacking {artifact.name} {artifact.version}")
+            futures.append(pool.submit(unpack_artifact, path, rule, artifact, root))
+        for future in futures:
+            future.result()
+
+
+def _is_documentation(entry: Entry) -> bool:
+    """Whether *entry* is what slim images leave out, folders included."""
+    path = entry.path
+    if not path.startswith(_DOCUMENTATION):
+        return False
+    if path.startswith("usr/share/doc/"):
+        return entry.name != "copyright" and not (entry.kind == "symlink" and path.count("/") == 3)
+    return path != "usr/share/locale/locale.alias"
+
+
+def _write_info(root: str, name: str, listed: list[str], control: dict[str, bytes]) -> None:
+    info = f"{root}/{_DATABASE}/info"
+    os.makedirs(info, exist_ok=True)
+    files = {key: data for key, data in control.items() if key != "control"}
+    files["list"] = "".join(f"{line}\n" for line in listed).encode()
+    for key, data in files.items():
+        target = f"{info}/{name}.{key}"
+        with open(target, "wb") as file:
+            file.write(data)
+        script = key in ("preinst", "postinst", "prerm", "postrm", "config")
+        os.chmod(target, 0o755 if script else 0o644)
+
+
+def _database_entry(root: str, name: str, stanza: str, files: dict[str, bytes]) -> _Unpacked:
     lines = stanza.rstrip("\n").splitlines()
     lines.insert(1, "Status: install ok unpacked")
     conffiles = [
@@ -151,38 +251,79 @@ def _read_database_entry(root: str, path: str) -> _Unpacked:
     sums = [f" {file} {_md5(root + file)}" for file in conffiles if file.startswith("/")]
     if sums:
         lines += ["Conffiles:", *sums]
-    return _Unpacked(name, "\n".join(lines) + "\n", "preinst" in files)
+    triggers = files.get("triggers", b"").decode("utf-8", "replace")
+    return _Unpacked(name, "\n".join(lines) + "\n", "preinst" in files, triggers)
 
 
 def _write_database(root: str, unpacked: list[_Unpacked], architecture: str) -> None:
     database = f"{root}/{_DATABASE}"
-    for folder in ("info", "updates", "triggers", "alternatives", "parts"):
-        os.makedirs(f"{database}/{folder}", exist_ok=True)
-    texts = {
-        "status": "\n".join(package.stanza for package in unpacked),
-        "arch": f"{architecture}\n",
-        "available": "",
-        "diversions": "",
-        "statoverride": "",
-        "info/format": "1\n",
-    }
+    texts = {"status": "\n".join(package.stanza for package in unpacked)}
+    if os.path.exists(f"{database}/status"):
+        with open(f"{database}/status", encoding="utf-8") as file:
+            texts["status"] = file.read().rstrip("\n") + "\n\n" + texts["status"]
+    else:
+        for folder in ("info", "updates", "triggers", "alternatives", "parts"):
+            os.makedirs(f"{database}/{folder}", exist_ok=True)
+        texts |= {
+            "arch": f"{architecture}\n",
+            "available": "",
+            "diversions": "",
+            "statoverride": "",
+            "info/format": "1\n",
+        }
     for name, text in texts.items():
         with open(f"{database}/{name}", "w", encoding="utf-8") as file:
             file.write(text)
 
 
-def _complete(root: str, recipe: BuilderRecipe, suite: str, mirrors: Mirrors | None) -> None:
-    """Add what the recipe wants beside the packages, and where apt finds more of them."""
-    for directory in recipe.directories:
+def _register_triggers(root: str, unpacked: list[_Unpacked]) -> None:
+    """Write down who wants to be told of what, as dpkg does when it unpacks."""
+    wanted: dict[str, list[str]] = {}
+    for package in unpacked:
+        for line in package.triggers.splitlines():
+            words = line.split()
+            if len(words) != 2 or words[0] not in _INTERESTS:
+                continue
+            who = package.name + ("/noawait" if words[0].endswith("noawait") else "")
+            if words[1].startswith("/"):
+                wanted.setdefault("File", []).append(f"{words[1]} {who}")
+            else:
+                wanted.setdefault(words[1], []).append(who)
+    for name, lines in wanted.items():
+        with open(f"{root}/{_DATABASE}/triggers/{name}", "a", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in lines)
+
+
+def _complete_system(root: str, parts: Parts, mirrors: Mirrors | None) -> None:
+    """Tell apt where it finds more packages."""
+    if mirrors is not None:
+        _write_sources(root, parts.suite, mirrors)
+
+
+def _complete(root: str, parts: Parts, toolchain: Toolchain, architecture: str) -> None:
+    """Add what the recipe wants beside packages and artifacts, and take away what is in the way."""
+
+    def filled(text: str) -> str:
+        text = text.replace("{version}", parts.version)
+        return text.replace("{architecture}", architecture)
+
+    for directory in parts.recipe.directories:
         full = f"{root}/{directory.path}"
         os.makedirs(full, exist_ok=True)
         os.chown(full, directory.owner, directory.owner)
         os.chmod(full, directory.mode)
-    for path, target in recipe.links.items():
-        os.makedirs(os.path.dirname(f"{root}/{path}"), exist_ok=True)
-        os.symlink(target, f"{root}/{path}")
-    if mirrors is not None:
-        _write_sources(root, suite, mirrors)
+    for item in parts.recipe.files:
+        os.makedirs(os.path.dirname(f"{root}/{item.path}"), exist_ok=True)
+        with open(f"{root}/{item.path}", "w", encoding="utf-8") as file:
+            file.write(item.content.removeprefix("\n"))
+    for path, target in {**parts.recipe.links, **toolchain.links}.items():
+        full = f"{root}/{filled(path)}"
+        os.makedirs(os.path.dirname(full), exist_ok=True)
+        if os.path.lexists(full):
+            os.unlink(full)
+        os.symlink(filled(target), full)
+    for path in toolchain.removed:
+        os.unlink(f"{root}/{filled(path)}")
 
 
 def _write_sources(root: str, suite: str, mirrors: Mirrors) -> None:

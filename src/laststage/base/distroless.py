@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
-from msgspec import json
+from msgspec import Struct, json, structs
 
 from laststage.base.bases import Base, BaseLayer, PackageId
+from laststage.base.bytecode import byte_code
+from laststage.base.cutting import Cut, cut, cut_identifier
 from laststage.base.recipe import DistrolessRecipe, UnknownBaseError, Variant, load_recipe
 from laststage.base.slice import Slice, find_slice
-from laststage.base.slicing import sliced_tree
+from laststage.base.slicing import filled, layer_pieces
 from laststage.base.supplies import Supplies
+from laststage.debian.architecture import debian_architecture
 from laststage.debian.archive import suites_of
-from laststage.debian.packages import Package
+from laststage.debian.packages import Index, Package
 from laststage.errors import UsageError
 from laststage.model.digest import Digest
 from laststage.model.platform import Platform
 from laststage.model.reference import Reference
 from laststage.oci.documents import RunConfig
+from laststage.oci.layers import Piece
+from laststage.tree.entry import Entry
 
 # Raised when the same slices of the same packages would give another layer.
-_VERSION = 2
+_VERSION = 4
+_THREADS = 2  # one decompresses while the other writes
 
 
 def resolve_distroless(
@@ -32,31 +40,28 @@ def resolve_distroless(
     omit: tuple[str, ...],
 ) -> Base:
     """Return the base that *reference*, of *recipe* in *suite*, is today; see Bases.resolve."""
+    suite = _suite(recipe, suite, reference)
     chain = _chain(recipe)
-    _check_omit([part for link in chain for part in _slices(link, suite)], omit, reference)
-    variant = _variant(chain, reference)
+    machine = debian_architecture(platform)
+    _check_omit([part for link in chain for part in _slices(link, suite, machine)], omit, reference)
     archive = supplies.archive(suites_of(suite), platform)
     index = archive.index()
+    version = _version(index, recipe)
+    variant = _variant(chain, suite, reference, version)
+    top = [_distroless(variant.on_top)] if variant.on_top else []
     layers: list[BaseLayer] = []
     env: dict[str, str] = {}
-    for link in chain:
-        parts = _chosen(_slices(link, suite), omit)
-        names = list(dict.fromkeys(part.package for part in parts))
-        packages = tuple(PackageId.of(_known(index.get(name), name)) for name in names)
+    for link in [*chain, *top]:
+        parts = _chosen(_slices(link, suite, machine), (*omit, *recipe.omit))
         below = layers[-1].identifier if layers else ""
-        digests = [(p.name, p.digest) for p in packages]
-        content = (_VERSION, below, link.digest, suite, [part.digest for part in parts], digests)
-        layers.append(
-            BaseLayer(
-                identifier=Digest.of(json.encode(content)).hex,
-                recipe=link.name,
-                suite=suite,
-                packages=packages,
-            )
-        )
+        layers.append(_layer(link, suite, platform, index, parts, below))
         env |= link.env
         for part in parts:
             env |= part.env
+        if link.path:
+            env["PATH"] = f"{env['PATH']}:{link.path}"
+    values = _values(recipe, suite, platform, version)
+    entrypoint = [*recipe.entrypoint] or [word for link in top for word in link.entrypoint]
     return Base(
         reference=str(reference),
         kind="distroless",
@@ -65,8 +70,9 @@ def resolve_distroless(
         config=RunConfig(
             user=variant.user,
             working_dir=variant.workdir,
-            env=tuple(f"{name}={value}" for name, value in env.items()),
-            entrypoint=recipe.entrypoint or None,
+            env=tuple(f"{name}={filled(value, values)}" for name, value in env.items()),
+            entrypoint=tuple(filled(word, values) for word in entrypoint) or None,
+            cmd=recipe.cmd or None,
         ),
         releases=tuple((release.suite, release.date) for release in archive.releases),
         omit=omit,
@@ -75,30 +81,129 @@ def resolve_distroless(
 
 def make_distroless(supplies: Supplies, base: Base) -> None:
     """Make those layers of *base* that are not in the store."""
+    below: dict[str, Entry] = {}
+    wanted = [layer for layer in base.layers if not supplies.layers.exists(layer.identifier)]
     for layer in base.layers:
-        if supplies.layers.exists(layer.identifier):
-            continue
-        recipe = load_recipe(layer.recipe)
-        assert isinstance(recipe, DistrolessRecipe)
-        archive = supplies.archive(suites_of(layer.suite), base.platform)
-        paths = archive.fetch([package.package for package in layer.packages])
-        named = {p.name: path for p, path in zip(layer.packages, paths, strict=True)}
-        parts = _chosen(_slices(recipe, layer.suite), base.omit)
-        supplies.layers.write_blob(layer.identifier, None, sliced_tree(recipe, parts, named))
+        if layer in wanted:
+            pieces = _pieces(supplies, layer, base.platform, below)
+            supplies.layers.write_blob(layer.identifier, None, pieces)
+        if layer is base.layers[-1]:
+            break
+        below |= {entry.path: entry for entry in supplies.layers.entries(layer.identifier)}
+
+
+def _pieces(
+    supplies: Supplies, layer: BaseLayer, platform: Platform, below: Mapping[str, Entry]
+) -> Iterator[Piece]:
+    recipe = _distroless(layer.recipe)
+    parts = [find_slice(name, layer.suite) for name in layer.slices]
+    cuts = _Cutter(supplies, layer.suite, platform, layer.packages).cuts(parts)
+    version = next((p.version for p in layer.packages if p.name == recipe.versioned), "")
+    architecture = debian_architecture(platform)
+    pieces = layer_pieces(
+        recipe,
+        cuts,
+        below,
+        values=_values(recipe, layer.suite, platform, _upstream(version)),
+        label={"recipe": recipe.name, "suite": layer.suite, "architecture": architecture},
+    )
+    return iter(pieces)
+
+
+class _Cutter(Struct, frozen=True):
+    """Cuts slices of *packages*, those of a layer for *platform*, unless the store has them."""
+
+    supplies: Supplies
+    suite: str
+    platform: Platform
+    packages: tuple[PackageId, ...]
+
+    def cuts(self, parts: Iterable[Slice]) -> list[Cut]:
+        """Return *parts* as they were cut."""
+        snapshots = self.supplies.layers.snapshots
+        packages = {package.name: package for package in self.packages}
+        named = {cut_identifier(part, packages[part.package].digest): part for part in parts}
+        missing = {name: part for name, part in named.items() if not snapshots.has(name)}
+        if missing:
+            lacking = {part.package: packages[part.package] for part in missing.values()}
+            archive = self.supplies.archive(suites_of(self.suite), self.platform)
+            found = archive.fetch([package.package for package in lacking.values()])
+            paths = dict(zip(lacking, found, strict=True))
+            with ThreadPoolExecutor(_THREADS, "cut") as pool:
+                work = [
+                    pool.submit(self._cut, name, part, paths[part.package])
+                    for name, part in missing.items()
+                ]
+                for done in work:
+                    done.result()
+        return [Cut(part, snapshots.path(name)) for name, part in named.items()]
+
+    def _cut(self, identifier: str, part: Slice, path: str) -> None:
+        def compiled(kept: dict[str, Piece]) -> dict[str, Piece]:
+            tools = self._tools([find_slice(name, self.suite) for name in part.tools])
+            return byte_code(kept, tools, snapshots, self.supplies.runner())
+
+        snapshots = self.supplies.layers.snapshots
+        cut(snapshots, identifier, part, path, compiled)
+
+    def _tools(self, parts: list[Slice]) -> list[Cut]:
+        """Return *parts* for the machine that builds."""
+        machine = Platform.parse(os.uname().machine)
+        own = {package.name: package for package in self.packages}
+        if machine != self.platform:
+            own = {}
+        index = self.supplies.archive(suites_of(self.suite), machine).index()
+        packages = {
+            part.package: own.get(part.package)
+            or PackageId.of(_known(index.get(part.package), part.package))
+            for part in parts
+        }
+        return _Cutter(self.supplies, self.suite, machine, tuple(packages.values())).cuts(parts)
+
+
+def _layer(
+    recipe: DistrolessRecipe,
+    suite: str,
+    platform: Platform,
+    index: Index,
+    parts: list[Slice],
+    below: str,
+) -> BaseLayer:
+    names = list(dict.fromkeys(part.package for part in parts))
+    packages = tuple(PackageId.of(_known(index.get(name), name)) for name in names)
+    digests = [(package.name, package.digest) for package in packages]
+    slices = [(part.name, part.digest) for part in parts]
+    content = (_VERSION, below, recipe.digest, suite, str(platform), slices, digests)
+    return BaseLayer(
+        identifier=Digest.of(json.encode(content)).hex,
+        recipe=recipe.name,
+        suite=suite,
+        packages=packages,
+        slices=tuple(part.name for part in parts),
+    )
 
 
 def _chain(recipe: DistrolessRecipe) -> list[DistrolessRecipe]:
     """Return what *recipe* stands on, the lowest first, and itself."""
     chain = [recipe]
     while chain[0].from_:
-        below = load_recipe(chain[0].from_)
-        assert isinstance(below, DistrolessRecipe)
-        chain.insert(0, below)
+        chain.insert(0, _distroless(chain[0].from_))
     return chain
 
 
-def _slices(recipe: DistrolessRecipe, suite: str) -> list[Slice]:
-    return [find_slice(name, suite) for name in (*recipe.slices, *recipe.only.get(suite, ()))]
+def _distroless(name: str) -> DistrolessRecipe:
+    recipe = load_recipe(name)
+    assert isinstance(recipe, DistrolessRecipe)
+    return recipe
+
+
+def _slices(recipe: DistrolessRecipe, suite: str, architecture: str) -> list[Slice]:
+    more = (*recipe.only.get(suite, ()), *recipe.only.get(architecture, ()))
+    found = [find_slice(name, suite) for name in (*recipe.slices, *more)]
+    for group, names in recipe.optional.items():
+        parts = [find_slice(name, suite) for name in names]
+        found += [structs.replace(part, omitted_by=group) for part in parts]
+    return found
 
 
 def _chosen(slices: Iterable[Slice], omit: Iterable[str]) -> list[Slice]:
@@ -106,14 +211,60 @@ def _chosen(slices: Iterable[Slice], omit: Iterable[str]) -> list[Slice]:
     return [part for part in slices if part.omitted_by not in left_out or not part.omitted_by]
 
 
-def _variant(chain: list[DistrolessRecipe], reference: Reference) -> Variant:
+def _suite(recipe: DistrolessRecipe, suite: str, reference: Reference) -> str:
+    """Return the suite that the tag asks for where it can, *suite* otherwise."""
+    if _is_upstream(recipe, reference):
+        named = reference.tag.rpartition("-")[2]
+        return named if named in recipe.suites else suite
+    return suite
+
+
+def _is_upstream(recipe: DistrolessRecipe, reference: Reference) -> bool:
+    return bool(recipe.upstream) and reference.name.endswith(recipe.upstream)
+
+
+def _variant(
+    chain: list[DistrolessRecipe], suite: str, reference: Reference, version: str
+) -> Variant:
+    """Return what the tag means. Raise UnknownBaseError, naming what there is, if it means nothing."""
     tags = next((link.tags for link in reversed(chain) if link.tags), {})
     tag = reference.tag or "latest"
+    if _is_upstream(chain[-1], reference):
+        bare = tag.removesuffix(f"-{suite}")
+        parts = version.split(".")
+        known = [".".join(parts[: count + 1]) for count in range(len(parts))]
+        if bare in (*known, "latest", "stable", suite):
+            return tags["latest"]
+        hint = f"Debian {suite} has {version}: {reference.name}:{'.'.join(parts[:2])}-{suite}"
+        raise UnknownBaseError(f"laststage cannot assemble {reference}", hint=hint)
     if tag not in tags:
         raise UnknownBaseError(
             f"laststage cannot assemble {reference}", hint=f"its tags: {', '.join(sorted(tags))}"
         )
     return tags[tag]
+
+
+def _values(
+    recipe: DistrolessRecipe, suite: str, platform: Platform, version: str
+) -> dict[str, str]:
+    return {
+        "architecture": debian_architecture(platform),
+        "version": version,
+        **recipe.values.get(suite, {}),
+    }
+
+
+def _version(index: Index, recipe: DistrolessRecipe) -> str:
+    """Return the version, as upstream counts, of the package that gives *recipe* its own."""
+    if not recipe.versioned:
+        return ""
+    return _upstream(_known(index.get(recipe.versioned), recipe.versioned).version)
+
+
+def _upstream(version: str) -> str:
+    without_epoch = version.partition(":")[2] or version
+    whole = without_epoch.rpartition("-")[0] or without_epoch
+    return whole.partition("+")[0].partition("~")[0]
 
 
 def _check_omit(slices: list[Slice], omit: tuple[str, ...], reference: Reference) -> None:

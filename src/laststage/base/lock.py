@@ -1,8 +1,8 @@
 """``laststage.lock``: the bases of a project as they were resolved once, for every machine.
 
-A lock holds each base whole: the dates of the suites, every package with its version and digest.
-A base that is in it is never looked up; its packages come from the mirror by name, and are what
-they were by their digests.
+A lock holds each base whole: the dates of the suites, every package with its version and digest,
+and the digest of what was to be done with them. A base that is in it is never looked up; its
+packages come from the mirror by name, and are what they were by their digests.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import Struct, json
 
-from laststage.base.bases import Base, PackageId
+from laststage.base.bases import Base, BaseLayer, PackageId
 from laststage.errors import UsageError
+from laststage.model.digest import Digest
 from laststage.model.platform import Platform
 from laststage.store import atomic
 
@@ -27,33 +28,54 @@ class LockError(UsageError):
     code = "LS121"
 
 
+class LockedBase(Struct, frozen=True, forbid_unknown_fields=True):
+    """A base, and for each of its layers the digest of its recipe and slices."""
+
+    base: Base
+    definitions: tuple[str, ...]
+
+    @classmethod
+    def of(cls, base: Base) -> LockedBase:
+        """Return *base*, as this laststage makes it, to be locked."""
+        return cls(base, tuple(map(definition, base.layers)))
+
+    @property
+    def is_current(self) -> bool:
+        """Whether this laststage would still do the same with the packages."""
+        return self.definitions == tuple(map(definition, self.base.layers))
+
+
 class Lock(Struct, frozen=True, forbid_unknown_fields=True):
     """What a lock file holds: the bases, by reference, platform and what they leave out."""
 
     version: int = _VERSION
-    bases: tuple[Base, ...] = ()
+    bases: tuple[LockedBase, ...] = ()
 
-    def find(self, reference: str, platform: Platform, omit: tuple[str, ...]) -> Base | None:
+    def find(self, reference: str, platform: Platform, omit: tuple[str, ...]) -> LockedBase | None:
         """Return the base as locked, None if it is not in the lock."""
         wanted = (reference, platform, omit)
-        return next((b for b in self.bases if (b.reference, b.platform, b.omit) == wanted), None)
+        for locked in self.bases:
+            if (locked.base.reference, locked.base.platform, locked.base.omit) == wanted:
+                return locked
+        return None
 
     def with_bases(self, bases: Iterable[Base]) -> Lock:
         """Return the lock with *bases* in the place of what it has of them, in order."""
-        found = {_key(base): base for base in (*self.bases, *bases)}
+        found = {_key(locked.base): locked for locked in self.bases}
+        found |= {_key(base): LockedBase.of(base) for base in bases}
         return Lock(_VERSION, tuple(found[key] for key in sorted(found)))
 
 
-class Change(Struct, frozen=True, order=True):
+class Change(Struct, frozen=True):
     """A package that differs between two bases; *before* or *after* is empty where it is in one only.
 
-    *security* tells whether the later version comes from the security suite.
+    *is_security* tells whether the later version comes from the security suite.
     """
 
     package: str
     before: str
     after: str
-    security: bool = False
+    is_security: bool = False
 
 
 def read_lock(path: str) -> Lock | None:
@@ -61,16 +83,16 @@ def read_lock(path: str) -> Lock | None:
     data = atomic.read(path)
     if data is None:
         return None
+    hint = "make it anew: laststage base lock --upgrade"
     try:
         lock = json.decode(data, type=Lock)
     except msgspec.MsgspecError as error:
-        hint = "make it anew: laststage base lock --upgrade"
         raise LockError(f"not a lock: {error}", where=path, hint=hint) from error
     if lock.version != _VERSION:
         raise LockError(
             f"a lock of version {lock.version}, and this laststage reads version {_VERSION}",
             where=path,
-            hint="use the laststage that wrote it, or make it anew: laststage base lock --upgrade",
+            hint=f"use the laststage that wrote it, or {hint}",
         )
     return lock
 
@@ -90,15 +112,19 @@ def changes(before: Iterable[PackageId], after: Iterable[PackageId]) -> list[Cha
         was, now = old.get(name), new.get(name)
         if was is not None and now is not None and was.digest == now.digest:
             continue
-        found.append(
-            Change(
-                name,
-                was.version if was else "",
-                now.version if now else "",
-                now is not None and now.suite.endswith("-security"),
-            )
-        )
-    return sorted(found, key=lambda change: (not change.security, change.package))
+        is_security = now is not None and now.suite.endswith("-security")
+        versions = (was.version if was else "", now.version if now else "")
+        found.append(Change(name, *versions, is_security))
+    return sorted(found, key=lambda change: (not change.is_security, change.package))
+
+
+def definition(layer: BaseLayer) -> str:
+    """Return the digest of what this laststage does with the packages of *layer*."""
+    from laststage.base.recipe import load_recipe
+    from laststage.base.slice import find_slice
+
+    slices = [find_slice(name, layer.suite).digest for name in layer.slices]
+    return str(Digest.of(json.encode((load_recipe(layer.recipe).digest, slices, layer.parts))))
 
 
 def _key(base: Base) -> tuple[str, str, tuple[str, ...]]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
+from laststage.base.toolchain import Toolchain
 from laststage.errors import UsageError
 from laststage.model.digest import Digest
 from laststage.model.reference import Reference
@@ -17,10 +19,11 @@ DISTRIBUTIONS = {"trixie": "debian13", "bookworm": "debian12"}
 
 
 class Variant(Struct, frozen=True, forbid_unknown_fields=True):
-    """What differs between the tags of a base."""
+    """What differs between the tags of a base. *on_top* is a recipe with one more layer."""
 
     user: str
     workdir: str
+    on_top: str = ""
 
 
 class FileText(Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,27 +78,49 @@ class DistrolessRecipe(
 ):
     """A base that is a sum of slices, on top of the recipe *from_* if there is one.
 
-    *slices* are names as ``libc6/libs``; *only* adds more of them for one suite. *tags* are
-    inherited when empty; *entrypoint* and *cmd* are not.
+    *slices* are names as ``libc6/libs``; *only* adds more of them for one suite or architecture,
+    *optional* those that can be left out together by a name; *omit* lists what of all that, and of *from_*, this base
+    does without. *tags* are inherited when empty; *entrypoint* and *cmd* are not.
+
+    *values* are by suite what stands in braces in links, files, *env* and *entrypoint*; more of them
+    are ``{architecture}``, and ``{version}``, that of the package *versioned*. The name *upstream* has
+    tags that are versions of it. *path* is added to that of the programs.
     """
 
     from_: str = ""
     slices: tuple[str, ...] = ()
     only: dict[str, tuple[str, ...]] = {}
+    optional: dict[str, tuple[str, ...]] = {}
+    omit: tuple[str, ...] = ()
     tags: dict[str, Variant] = {}
     entrypoint: tuple[str, ...] = ()
+    cmd: tuple[str, ...] = ()
+    values: dict[str, dict[str, str]] = {}
+    versioned: str = ""
+    upstream: str = ""
+    path: str = ""
 
 
 class BuilderRecipe(_Common, frozen=True, tag="builder", tag_field="kind", kw_only=True):
-    """A Debian with dpkg and apt configured, *packages*, and what they depend on.
+    """A Debian with dpkg and apt configured, and one of *toolchains* on top: which, says the tag.
 
-    The tag asks for a version of the package *versioned*.
+    *tags* are the parts that a tag can have, in their order; *aliases* stand for its beginning.
+    *packages* are in every one, *only* adds more of them for one suite. *from_* is the recipe
+    below. *group* are packages by a name with which they can be left out; *groups* are those names
+    of the recipe buildpack-deps that a tag without ``slim`` has.
     """
 
+    from_: str = msgspec.field(default="", name="from")
+    tags: tuple[Literal["version", "flavour", "suite", "slim"], ...] = ()
+    aliases: dict[str, str] = {}
     packages: tuple[str, ...] = ()
-    versioned: str = ""
+    only: dict[str, tuple[str, ...]] = {}
+    group: dict[str, tuple[str, ...]] = {}
+    groups: tuple[str, ...] = ()
+    toolchains: tuple[Toolchain, ...] = (Toolchain(),)
     user: str = ""
     workdir: str = ""
+    cmd: tuple[str, ...] = ("bash",)
 
 
 Recipe = DistrolessRecipe | BuilderRecipe
@@ -110,14 +135,22 @@ class UnknownBaseError(UsageError):
 def find_recipe(reference: Reference) -> tuple[Recipe, str]:
     """Return the recipe for the base that *reference* names, and the suite. Raise UnknownBaseError."""
     recipes = all_recipes()
+    name = _short(reference)
     for recipe in recipes:
-        if (suite := recipe.suite_named(reference.name)) is not None:
+        if (suite := recipe.suite_named(name)) is not None:
             return recipe, suite
-    known = sorted(recipe.public_name(recipe.suites[0]) for recipe in recipes)
+    known = sorted(recipe.public_name(recipe.suites[0]) for recipe in recipes if recipe.names)
     raise UnknownBaseError(
         f"laststage cannot assemble the base {reference}",
         hint=f"it can assemble: {', '.join(known)}",
     )
+
+
+def _short(reference: Reference) -> str:
+    """Return the name of *reference*, without what stands before Docker Hub's own images in full."""
+    if reference.domain in ("", "docker.io", "index.docker.io"):
+        return reference.path.removeprefix("library/")
+    return reference.name
 
 
 def all_recipes() -> list[Recipe]:

@@ -18,18 +18,23 @@ from laststage.model.digest import Digest
 
 _FOLDER = os.path.join(os.path.dirname(__file__), "slices")
 
+Generator = Literal[
+    "", "busybox", "byte-code", "ca-bundle", "java-trust-store", "licences", "release"
+]
+
 
 class _Part(Struct, frozen=True, forbid_unknown_fields=True, rename={"with_": "with"}):
     """What *files* match and *drop* does not; globs know ``*`` and ``**``.
 
-    *generate* names what is made from the files; *with_* the data file with which this one is left
-    out. *env* is what programs need to be told of it.
+    *generate* names what is made from the files, *tools* the slices that this takes; *with_* the
+    data file with which this one is left out. *env* is what programs need to be told of it.
     """
 
-    files: tuple[str, ...]
+    files: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
     optional: bool = False
-    generate: Literal["", "ca-bundle"] = ""
+    generate: Generator = ""
+    tools: tuple[str, ...] = ()
     with_: str = ""
     env: dict[str, str] = {}
 
@@ -41,7 +46,7 @@ class _Document(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Slice(Struct, frozen=True):
-    """The slice *name* (``libc6/libs``) of *package*, as it is in one suite.
+    """The slice *name* (``libc6/libs``) of *package*, as it is in *suite*.
 
     *omitted_by* is what `omit` calls it, empty for what cannot be left out; *digest* is that of its
     definition.
@@ -49,9 +54,11 @@ class Slice(Struct, frozen=True):
 
     name: str
     package: str
+    suite: str
     files: tuple[str, ...]
     drop: tuple[str, ...]
-    generate: str
+    generate: Generator
+    tools: tuple[str, ...]
     env: dict[str, str]
     omitted_by: str
     digest: str
@@ -63,16 +70,26 @@ def find_slice(name: str, suite: str) -> Slice:
     document = _document(family)
     part = document.slices[part_name]
     package = document.in_suite.get(suite, document.package)
+    tools = [find_slice(tool, suite).digest for tool in part.tools]
+    content = (package, part.files, part.drop, part.generate, tools)
     return Slice(
         name=name,
         package=package,
+        suite=suite,
         files=part.files,
         drop=part.drop,
         generate=part.generate,
+        tools=part.tools,
         env=part.env,
         omitted_by=(part.with_ or family) if part.optional else "",
-        digest=str(Digest.of(msgspec.json.encode((package, part)))),
+        digest=str(Digest.of(msgspec.json.encode(content))),
     )
+
+
+def all_slices() -> list[str]:
+    """Return the name of every slice there is."""
+    families = sorted(name[:-5] for name in os.listdir(_FOLDER) if name.endswith(".toml"))
+    return [f"{family}/{part}" for family in families for part in _document(family).slices]
 
 
 @cache

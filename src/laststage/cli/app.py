@@ -30,7 +30,7 @@ def add_app_options(parser: ArgumentParser) -> None:
 
 def read_app(options: Namespace, folder: str) -> AppSettings:
     """Return what is said of the app in *folder*: by flag, else by the file. Raise UsageError."""
-    said = _said(f"{folder}/{_FILE}")
+    said = said_in(folder)
     env = {}
     for word in options.env:
         name, equals, value = word.partition("=")
@@ -50,10 +50,13 @@ def read_app(options: Namespace, folder: str) -> AppSettings:
         port=_port(options.port or said.port),
         health=options.health or said.health,
         output=options.output_folder or said.output,
+        unreachable=said.unreachable,
     )
 
 
-def _said(path: str) -> AppSettings:
+def said_in(folder: str) -> AppSettings:
+    """Return what the file in *folder* says of the app. Raise UsageError."""
+    path = f"{folder}/{_FILE}"
     table = read_file(path).get("app", {})
     import msgspec
 

@@ -75,11 +75,15 @@ def run(options: Namespace) -> int:
                 workspace.store.root,
                 receipt_key(options.words, os.environ, os.getcwd()),
                 index=report.index,
-                paths=[*paths, os.path.abspath(f"{options.folder}/laststage.toml")],
+                paths=[*paths, *map(os.path.abspath, _settings_files(options.folder))],
                 output=output,
                 started_ns=started_ns,
             )
     return 0
+
+
+def _settings_files(folder: str) -> list[str]:
+    return [f"{folder}/laststage.toml", f"{folder}/laststage.lock"]
 
 
 def _check(request: api.BuildRequest) -> int:

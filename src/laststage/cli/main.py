@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 COMMANDS = {
+    "base": "list, show, make, pin and compare the bases that can be assembled",
     "build": "build an image from an app's folder or a Dockerfile",
     "images": "list the images in the store",
     "init": "write the Dockerfile and .dockerignore that build would use",

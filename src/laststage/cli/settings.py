@@ -11,7 +11,10 @@ from laststage.errors import UsageError
 from laststage.workspace import Settings
 
 _FILE = "laststage.toml"
-_KEYS = {"mirror", "security-mirror", "store", "offline", "allow-stale"}
+_LOCK = "laststage.lock"
+_KEYS = {
+    "mirror", "security-mirror", "npm-registry", "rust-registry", "store", "offline", "allow-stale",
+}  # fmt: skip
 # read by those who need them
 _TABLES = {"app"}
 
@@ -42,11 +45,13 @@ def read_settings(options: Namespace, environ: Mapping[str, str], folder: str) -
         path=environ.get("PATH", os.defpath),
         mirror=options.mirror or environ.get("LASTSTAGE_MIRROR") or _text(file, "mirror"),
         security_mirror=environ.get("LASTSTAGE_SECURITY_MIRROR") or _text(file, "security-mirror"),
+        registries=_registries(file, environ),
         ca_bundle=environ.get("LASTSTAGE_CA") or environ.get("SSL_CERT_FILE") or "",
         proxies=proxies,
         no_proxy=tuple(name.strip() for name in no_proxy.split(",") if name.strip()),
         offline=options.offline or _flag(file, "offline"),
         allow_stale=options.allow_stale or _flag(file, "allow-stale"),
+        lock=os.path.abspath(f"{folder}/{_LOCK}"),
     )
 
 
@@ -77,6 +82,33 @@ def read_file(path: str) -> dict[str, object]:
                 f"unknown setting {key!r}", where=path, hint=f"settings: {', '.join(sorted(_KEYS))}"
             )
     return found
+
+
+def _registries(file: dict[str, object], environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the registries that are set: here, or as their own clients have it."""
+    npm = environ.get("npm_config_registry") or environ.get("NPM_CONFIG_REGISTRY")
+    found = {
+        "npm": npm or _text(file, "npm-registry") or _npmrc(f"{environ.get('HOME', '')}/.npmrc"),
+        "rust": environ.get("RUSTUP_DIST_SERVER") or _text(file, "rust-registry"),
+    }
+    for name, address in found.items():
+        if address and not address.startswith(("https://", "http://")):
+            raise UsageError(
+                f"not the address of a registry: {address!r}",
+                hint=f"write {name}-registry as https://host/path",
+            )
+    return {name: address.rstrip("/") for name, address in found.items() if address}
+
+
+def _npmrc(path: str) -> str:
+    """Return the registry that the user's npm is set to, empty if to none or by a variable."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            lines = [line.partition("=") for line in file]
+    except OSError:
+        return ""
+    found = [value.strip().strip("'\"") for key, _, value in lines if key.strip() == "registry"]
+    return found[-1] if found and "${" not in found[-1] else ""
 
 
 def _text(file: dict[str, object], key: str) -> str:

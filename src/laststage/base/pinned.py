@@ -1,0 +1,63 @@
+"""An archive as a lock has it: it knows the packages that are locked, and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, cast
+
+from msgspec import structs
+
+from laststage.base.bases import Base
+from laststage.base.lock import LockError
+from laststage.base.supplies import Supplies
+from laststage.model.platform import Platform
+
+if TYPE_CHECKING:
+    from laststage.debian.archive import Archive
+    from laststage.debian.packages import Package
+
+
+class _Index:
+    def __init__(self, packages: dict[str, Package]) -> None:
+        self._packages = packages
+
+    def get(self, name: str) -> Package:
+        """Return the package *name*. Raise LockError if the lock does not have it."""
+        package = self._packages.get(name)
+        if package is None:
+            raise LockError(
+                f"the lock does not have the package {name}",
+                hint="renew it: laststage base lock",
+            )
+        return package
+
+
+class _Archive:
+    def __init__(self, base: Base, archive: Callable[[], Archive]) -> None:
+        self._base = base
+        self._archive = archive
+        self.releases = tuple(_Dated(suite, date) for suite, date in base.releases)
+
+    def index(self) -> _Index:
+        """Return the locked packages."""
+        return _Index({package.name: package.package for package in self._base.packages})
+
+    def fetch(self, packages: Iterable[Package]) -> list[str]:
+        """Return the paths of *packages*, fetched from the mirror where they are missing."""
+        return self._archive().fetch(packages)
+
+
+class _Dated:
+    def __init__(self, suite: str, date: int) -> None:
+        self.suite = suite
+        self.date = date
+
+
+def pinned(supplies: Supplies, base: Base) -> Supplies:
+    """Return *supplies* in which an archive has the very packages of *base*, which is distroless."""
+
+    def archive(suites: tuple[str, ...], platform: Platform) -> Archive:
+        # it offers what resolving a distroless base asks an archive for
+        return cast("Archive", _Archive(base, lambda: supplies.archive(suites, platform)))
+
+    return structs.replace(supplies, archive=archive)
