@@ -18,7 +18,6 @@ from urllib.parse import quote
 
 from laststage.debian.cache import Cache
 from laststage.debian.packages import Index, Package, SuiteIndex
-from laststage.net.progress import Progress
 from laststage.debian.release import (
     KEYRING,
     MAX_RELEASE_SIZE,
@@ -35,6 +34,7 @@ from laststage.events import Sink, Warned, discard
 from laststage.model.size import human_size
 from laststage.net.download import download
 from laststage.net.http import MissingError, Transport, fetch
+from laststage.net.progress import Progress
 from laststage.net.retry import DELAYS, retrying
 from laststage.store.atomic import disk_errors
 
@@ -50,6 +50,7 @@ def suites_of(codename: str) -> tuple[str, ...]:
 class Archive:
     """The packages of *suites* for one architecture, from *mirrors* or from *directory*.
 
+    What is not Debian's own (*is_debian*) may be of anybody whose key *keyring* holds.
     Made once and used by one thread at a time; fetch() uses threads of its own.
     """
 
@@ -66,10 +67,12 @@ class Archive:
         offline: bool = False,
         allow_stale: bool = False,
         keyring: str = KEYRING,
+        components: Sequence[str] = ("main",),
+        is_debian: bool = True,
         delays: tuple[float, ...] = DELAYS,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        for name in (*suites, architecture):
+        for name in (*suites, *components, architecture):
             if not _SUITE.fullmatch(name):  # they become parts of paths and addresses
                 raise UsageError(f"not the name of a suite or architecture: {name!r}")
         self.suites = tuple(suites)
@@ -82,6 +85,8 @@ class Archive:
         self._offline = offline
         self._allow_stale = allow_stale
         self._keyring = keyring
+        self._components = tuple(components)
+        self._is_debian = is_debian
         self._delays = delays
         self._sleep = sleep
         self._index: Index | None = None
@@ -188,6 +193,7 @@ class Archive:
             keyring=self._keyring,
             newest=self._cache.newest(suite),
             stale_is_fine=self._allow_stale,
+            is_debian=self._is_debian,
         )
         if self.architecture not in release.architectures:
             raise IdentityError(
@@ -222,7 +228,7 @@ class Archive:
                 os.makedirs(folder, exist_ok=True)
         fresh = [self._fetch_release(suite) for suite in self.suites]
         releases = tuple(release for release, _ in fresh)
-        indexes = [self._suite_index(s, r) for s, r in zip(self.suites, releases, strict=True)]
+        indexes = self._suite_indexes(releases)
         # kept only now: an InRelease in the cache has its index beside it
         for suite, (release, data) in zip(self.suites, fresh, strict=True):
             self._cache.put_release(suite, data, date=release.date, now=self._now)
@@ -239,7 +245,7 @@ class Archive:
             self._verified(suite, data or b"", f"the cached InRelease of {suite}")
             for suite, data in kept
         )
-        index = Index([self._suite_index(s, r) for s, r in zip(self.suites, releases, strict=True)])
+        index = Index(self._suite_indexes(releases))
         self._releases = releases
         return index
 
@@ -254,8 +260,15 @@ class Archive:
                 "with --allow-stale",
             ) from error
 
-    def _suite_index(self, suite: str, release: Release) -> SuiteIndex:
-        plain = f"main/binary-{self.architecture}/Packages"
+    def _suite_indexes(self, releases: Sequence[Release]) -> list[SuiteIndex]:
+        return [
+            self._suite_index(suite, release, component)
+            for suite, release in zip(self.suites, releases, strict=True)
+            for component in self._components
+        ]
+
+    def _suite_index(self, suite: str, release: Release, component: str) -> SuiteIndex:
+        plain = f"{component}/binary-{self.architecture}/Packages"
         file = _listed(release, plain, suite)
         index = self._cache.index(suite, file)
         if index is None:

@@ -180,6 +180,11 @@ class Index:
         self._suites = tuple(suites)
         self._best: dict[str, Package | None] = {}
 
+    @property
+    def suites(self) -> tuple[SuiteIndex, ...]:
+        """The suites that it is made of."""
+        return self._suites
+
     def get(self, name: str) -> Package | None:
         """Return the package *name*, None if there is none of that very name."""
         if name not in self._best:

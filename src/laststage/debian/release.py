@@ -33,7 +33,11 @@ _DATE = re.compile(
     re.ASCII,
 )
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_LABELS = {False: "Debian", True: "Debian-Security"}
+# Origin and Label, by the end of a suite's name.
+_LABELS = {
+    "security": ("Debian", "Debian-Security"),
+    "backports": ("Debian Backports", "Debian Backports"),
+}
 
 
 class TrustError(IntegrityError):
@@ -102,14 +106,19 @@ def verified_release(
     keyring: str = KEYRING,
     newest: int = 0,
     stale_is_fine: bool = False,
+    is_debian: bool = True,
 ) -> Release:
     """Return the Release that *data*, an InRelease file from *where*, is for *suite*.
 
-    *newest* is the latest date seen for the suite. Raise a TrustError if any check fails.
+    *newest* is the latest date seen for the suite; what *is_debian* must say so itself. Raise a
+    TrustError if any check fails.
     """
     text, signers = verified_text(data, keyring=keyring, where=where, now=now)
     release = _parse(text, where, Digest.of(data), signers)
-    _check_identity(parse_stanza(text), suite, where)
+    fields = parse_stanza(text)
+    if is_debian:
+        _check_origin(fields, suite, where)
+    _check_suite(fields, suite, where)
     _check_dates(release, suite, where, now=now, newest=newest, stale_is_fine=stale_is_fine)
     return release
 
@@ -212,14 +221,17 @@ def _files(section: str, where: str) -> dict[str, IndexFile]:
     return files
 
 
-def _check_identity(fields: dict[str, str], suite: str, where: str) -> None:
-    expected = _LABELS[suite.endswith("-security")]
-    if fields.get("Origin") != "Debian" or fields.get("Label") != expected:
+def _check_origin(fields: dict[str, str], suite: str, where: str) -> None:
+    origin, label = _LABELS.get(suite.rpartition("-")[2], ("Debian", "Debian"))
+    if fields.get("Origin") != origin or fields.get("Label") != label:
         raise IdentityError(
             f"{where} is of {fields.get('Origin', 'nobody')} ({fields.get('Label', 'no label')}), "
-            f"not of Debian ({expected})",
+            f"not of {origin} ({label})",
             hint="check which mirror is meant for which suite",
         )
+
+
+def _check_suite(fields: dict[str, str], suite: str, where: str) -> None:
     names = [fields[name] for name in ("Codename", "Suite") if name in fields]
     if suite not in names:
         raise IdentityError(
