@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from laststage.net.progress import Progress
-from laststage.errors import NetworkError
 from laststage.events import Event, TransferProgressed
+from laststage.net.progress import GivenUpError, Progress
 
 
 def test_events_come_at_most_ten_times_a_second() -> None:
@@ -22,5 +21,5 @@ def test_events_come_at_most_ten_times_a_second() -> None:
 def test_a_stopped_progress_stops_its_transfers() -> None:
     progress = Progress("x", 100, lambda _: None)
     progress.stop()
-    with pytest.raises(NetworkError):
+    with pytest.raises(GivenUpError):
         progress.advance(1)

@@ -27,6 +27,7 @@ _USER_AGENT = "laststage"
 _REDIRECTS = 5
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CONNECTIONS = 8
+_WORTHWHILE = 1 << 14
 _REDIRECTING = frozenset({301, 302, 303, 307, 308})
 _LOGINS = frozenset({"authorization", "cookie"})
 
@@ -79,6 +80,13 @@ def shown(url: str) -> str:
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
+def origin(url: str) -> tuple[str, str, int | None]:
+    """Return what makes two URLs lead to the same server: scheme, host and port."""
+    parts = urlsplit(url)
+    standard = {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, (parts.hostname or "").lower(), parts.port or standard
 
 
 def fetch(transport: Transport, url: str, *, limit: int) -> bytes:
@@ -150,10 +158,12 @@ class UrllibTransport:
                 if answer.status not in _REDIRECTING or request.method not in ("GET", "HEAD"):
                     begin = headers.get("Range", "bytes=0-")[6:].partition("-")[0]
                     yield _Body(answer, url, limit, int(begin))
+                    _finish(answer)
                     return
+                _finish(answer)
             finally:
                 answer.close()
-            if _origin(target) != _origin(url):
+            if origin(target) != origin(url):
                 # a login is for the server that asked for it
                 headers = {k: v for k, v in headers.items() if k.lower() not in _LOGINS}
             if urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https":
@@ -255,7 +265,9 @@ class _Body:
         self._limit = limit
         self.url = url
         self.status = answer.status
-        self.headers = {name.lower(): value for name, value in answer.headers.items()}
+        self.headers: Mapping[str, str] = {
+            name.lower(): value for name, value in answer.headers.items()
+        }
         length = answer.headers.get("content-length", "")
         self.size = int(length) if length.isdecimal() else None
         self.modified = answer.headers.get("last-modified", "")
@@ -279,10 +291,11 @@ class _Body:
         return chunk
 
 
-def _origin(url: str) -> tuple[str, str, int | None]:
-    parts = urlsplit(url)
-    standard = {"http": 80, "https": 443}.get(parts.scheme)
-    return parts.scheme, (parts.hostname or "").lower(), parts.port or standard
+def _finish(answer: urllib3.BaseHTTPResponse) -> None:
+    """Read what is left of an answer if that is little: its connection can be used again then."""
+    left = answer.length_remaining  # None where the server does not tell
+    if left is not None and left <= _WORTHWHILE:
+        answer.drain_conn()
 
 
 def _credentials(url: str) -> dict[str, str]:

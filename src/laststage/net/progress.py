@@ -12,6 +12,12 @@ from laststage.events import Sink, TransferProgressed
 _INTERVAL = 0.1
 
 
+class GivenUpError(NetworkError):
+    """A transfer ended because another one of the same work failed."""
+
+    code = "LS315"
+
+
 class Progress:
     """Adds up what transfers report and tells *sink*, at most ten times a second.
 
@@ -36,9 +42,9 @@ class Progress:
         self._is_stopped = False
 
     def advance(self, count: int) -> None:
-        """Count *count* more bytes, fewer if negative. Raise NetworkError once stopped."""
+        """Count *count* more bytes, fewer if negative. Raise GivenUpError once stopped."""
         if self._is_stopped:
-            raise NetworkError(f"{self._name}: given up")
+            raise GivenUpError(f"{self._name}: given up")
         with self._lock:  # a sink takes one call at a time
             self._done += count
             now = self._monotonic()

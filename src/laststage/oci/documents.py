@@ -18,6 +18,9 @@ MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
 INDEX: Final = "application/vnd.oci.image.index.v1+json"
 CONFIG: Final = "application/vnd.oci.image.config.v1+json"
 LAYER_GZIP: Final = "application/vnd.oci.image.layer.v1.tar+gzip"
+# what Docker called the same documents before there was a specification
+DOCKER_MANIFEST: Final = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_CONFIG: Final = "application/vnd.docker.container.image.v1+json"
 REF_NAME: Final = "org.opencontainers.image.ref.name"
 # containerd, Docker and skopeo read the full name here; ref.name holds a tag alone elsewhere
 IMAGE_NAME: Final = "io.containerd.image.name"
@@ -124,9 +127,55 @@ def encode(document: Struct) -> bytes:
     return json.encode(document, order="deterministic")
 
 
-def decode(data: bytes, shape: type[_S], name: str) -> _S:
-    """Read a document from outside as *shape*. Raise IntegrityError naming it if it is none."""
+def decode(data: bytes, shape: type[_S], name: str, kind: str = "") -> _S:
+    """Read a document from outside as *shape*. Raise IntegrityError naming it if it is none.
+
+    *kind* is what people call that shape, if not by its name.
+    """
     try:
         return json.decode(data, type=shape)
     except msgspec.MsgspecError as error:
-        raise IntegrityError(f"{name} is not a {shape.__name__.lower()}: {error}") from error
+        called = kind or shape.__name__.lower()
+        raise IntegrityError(f"{name} is not a {called}: {error}") from error
+
+
+class _ForeignManifest(Struct, frozen=True, rename="camel"):
+    """A manifest as others may write it: the specification lets the media type be left out."""
+
+    config: Descriptor
+    layers: tuple[Descriptor, ...]
+    annotations: dict[str, str] | None = None
+
+
+class _ForeignConfig(Struct, frozen=True):
+    """A config as others may write it: how to run it, and its history, may be left out."""
+
+    architecture: str
+    os: str
+    rootfs: RootFs
+    config: RunConfig | None = None
+    created: str | None = None
+    author: str | None = None
+    variant: str | None = None
+    history: tuple[History, ...] | None = None
+
+
+def read_manifest(data: bytes, media_type: str, name: str) -> Manifest:
+    """Read an image's manifest, whoever wrote it. Raise IntegrityError naming it if it is none."""
+    found = decode(data, _ForeignManifest, name, "manifest")
+    return Manifest(2, media_type, found.config, found.layers, found.annotations)
+
+
+def read_config(data: bytes, name: str) -> ImageConfig:
+    """Read an image's config, whoever wrote it. Raise IntegrityError naming it if it is none."""
+    found = decode(data, _ForeignConfig, name, "imageconfig")
+    return ImageConfig(
+        architecture=found.architecture,
+        os=found.os,
+        config=found.config or RunConfig(),
+        rootfs=found.rootfs,
+        created=found.created,
+        author=found.author or "",
+        variant=found.variant or "",
+        history=found.history or (),
+    )

@@ -7,6 +7,7 @@ from laststage.model.digest import Digest
 from laststage.model.reference import Reference
 from laststage.oci.documents import (
     CONFIG,
+    DOCKER_MANIFEST,
     IMAGE_NAME,
     INDEX,
     MANIFEST,
@@ -17,6 +18,8 @@ from laststage.oci.documents import (
     Manifest,
     decode,
     encode,
+    read_config,
+    read_manifest,
 )
 from laststage.store import atomic
 from laststage.store.blobs import Blobs
@@ -44,7 +47,8 @@ class Layout:
         """Return the manifest that *reference* names, by digest if it has one."""
         for name, descriptor in self.tags():
             if reference.digest is not None:
-                if descriptor.digest == str(reference.digest):
+                # an image that was pulled by an index's digest has that in its name
+                if reference.digest == name.digest or descriptor.digest == str(reference.digest):
                     return descriptor
             elif name == reference:
                 return descriptor
@@ -113,15 +117,15 @@ class Layout:
 
     def manifest(self, descriptor: Descriptor) -> Manifest:
         """Return the manifest that *descriptor* points to."""
-        if descriptor.media_type != MANIFEST:
+        if descriptor.media_type not in (MANIFEST, DOCKER_MANIFEST):
             raise IntegrityError(f"{descriptor.digest} is a {descriptor.media_type}, not an image")
         data = self.blobs.read(descriptor.parsed_digest)
-        return decode(data, Manifest, f"manifest {descriptor.digest}")
+        return read_manifest(data, descriptor.media_type, f"manifest {descriptor.digest}")
 
     def config(self, manifest: Manifest) -> ImageConfig:
         """Return an image's configuration."""
         data = self.blobs.read(manifest.config.parsed_digest)
-        return decode(data, ImageConfig, f"config {manifest.config.digest}")
+        return read_config(data, f"config {manifest.config.digest}")
 
     def put(
         self,
@@ -156,4 +160,5 @@ def _full_name(reference: Reference) -> str:
     if reference.domain:
         return str(reference)
     path = reference.path if "/" in reference.path else f"library/{reference.path}"
-    return f"docker.io/{path}:{reference.tag}"
+    tag = f":{reference.tag}" if reference.tag else ""
+    return f"docker.io/{path}{tag}" + (f"@{reference.digest}" if reference.digest else "")

@@ -1,0 +1,1 @@
+"""The OCI distribution protocol: images from registries and to them; `client.Registry` is the door."""

@@ -1,0 +1,240 @@
+"""The door to registries: what laststage does with them, one method each.
+
+Documents and layers that were pulled are in the store afterwards, under their digests; a tag of the
+store, or of a registry, is set last. Pulling asks the mirrors of a registry before itself, all else
+asks the registry alone.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from laststage.errors import UsageError
+from laststage.events import Event, Sink, discard
+from laststage.model.digest import Digest
+from laststage.model.platform import Platform
+from laststage.model.reference import Reference
+from laststage.net.exchange import Exchange
+from laststage.net.progress import Progress
+from laststage.net.retry import DELAYS
+from laststage.oci.documents import Descriptor
+from laststage.oci.layout import Layout
+from laststage.registry.copying import copy_blobs, manifests_below
+from laststage.registry.credentials import Credentials
+from laststage.registry.manifests import RawManifest
+from laststage.registry.names import (
+    Endpoint,
+    Place,
+    RegistryConfig,
+    endpoints,
+    origin,
+    registry_of,
+    selector,
+)
+from laststage.registry.origins import Origins
+from laststage.registry.parallel import in_parallel
+from laststage.registry.pulling import Puller, RemoteImage
+from laststage.registry.pushing import Pusher, every_blob, put_manifests
+from laststage.registry.referrers import Referrer, attach, referrers
+from laststage.registry.repository import Repository
+from laststage.registry.session import Call, Session
+from laststage.store.blobs import Blobs
+from laststage.store.root import Store
+
+_THREADS = 3
+
+
+class Registry:
+    """All registries, as one process sees them; logins and what was found out are kept inside.
+
+    Every method raises NetworkError or one of its kinds if a registry cannot be reached or refuses,
+    IntegrityError if what came is not what was asked for, CredentialsError if logins cannot be read.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        store: Store,
+        *,
+        config: RegistryConfig | None = None,
+        credentials: Credentials | None = None,
+        sink: Sink = discard,
+        threads: int = _THREADS,
+        delays: tuple[float, ...] = DELAYS,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._exchange = exchange
+        self._config = config or RegistryConfig()
+        self._credentials = credentials or Credentials()
+        self._threads = threads
+        self._delays = delays
+        self._sleep = sleep
+        self._layout = Layout(store)
+        self._blobs = Blobs(store)
+        self._origins = Origins(store)
+        self._sessions: dict[Endpoint, Session] = {}
+        self._lock = threading.Lock()
+        self._given_sink = sink
+        self._sink_lock = threading.Lock()
+
+    def check(self, domain: str) -> None:
+        """See whether the registry *domain* answers and takes this machine's login, if it wants one."""
+        host = registry_of(domain)
+        self._session(origin(host, self._config)).request(Call("GET", "", name=host))
+
+    def digest_of(self, reference: Reference) -> Digest:
+        """Return the digest that *reference* stands for in its registry now; little is fetched.
+
+        Raise ManifestUnknownError if it stands for nothing.
+        """
+        if reference.digest is not None:
+            return reference.digest
+        repository = self._repository(reference)
+        # the GET is for its error, which says what is unknown
+        return repository.digest_of(reference.tag) or repository.manifest(reference.tag).digest
+
+    def describe(self, reference: Reference, platform: Platform) -> RemoteImage:
+        """Fetch manifest and config of an image for *platform*, and no layer.
+
+        What is in the store under a digest is not fetched again: a reference by digest needs no
+        network then. Raise NoPlatformError if the image is not made for *platform*.
+        """
+        return self._puller(reference).describe(platform)
+
+    def fetch_layers(self, image: RemoteImage, layers: Sequence[Descriptor] | None = None) -> None:
+        """See to it that the store has *layers* of *image*, all of its layers if None."""
+        wanted = image.manifest.layers if layers is None else layers
+        blobs = tuple({layer.digest: layer for layer in wanted}.values())
+        puller = self._puller(image.reference)
+        progress = self._progress(image.reference, sum(blob.size for blob in blobs))
+
+        def fetching(blob: Descriptor) -> Callable[[], None]:
+            return lambda: puller.fetch(blob, progress.advance)
+
+        in_parallel([fetching(blob) for blob in blobs], self._threads, progress.stop)
+        progress.finish()
+
+    def pull(self, reference: Reference, platform: Platform) -> RemoteImage:
+        """Fetch an image into the store, whole, and tag it there as *reference*."""
+        image = self.describe(reference, platform)
+        self.fetch_layers(image)
+        self._layout.tag(reference, image.descriptor)
+        return image
+
+    def push(self, image: Descriptor, reference: Reference) -> Digest:
+        """Send an *image* or index of the store to where *reference* says; return its digest.
+
+        The registry's name is set once all is there. Raise IntegrityError, sending nothing, if the
+        store lacks a part, UsageError if *reference* has another digest.
+        """
+        repository = self._repository(reference)
+        pusher = Pusher(repository, self._blobs, self._origins, threads=self._threads)
+        manifests = pusher.manifests(image)
+
+        def send(progress: Progress) -> None:
+            pusher.send_blobs(manifests, progress.advance, progress.stop)
+
+        return self._put(repository, reference, manifests, send)
+
+    def copy(
+        self, source: Reference, target: Reference, *, platform: Platform | None = None
+    ) -> Digest:
+        """Copy an image between registries, for all its platforms or for one; return its digest.
+
+        Nothing is stored here: blobs are streamed, or mounted within one registry.
+        """
+        origin_, repository = self._repository(source), self._repository(target)
+        manifests = manifests_below(origin_, selector(source), platform)
+
+        def send(progress: Progress) -> None:
+            copy_blobs(
+                origin_,
+                repository,
+                manifests,
+                threads=self._threads,
+                progress=progress.advance,
+                stop=progress.stop,
+            )
+
+        return self._put(repository, target, manifests, send)
+
+    def tags(self, reference: Reference) -> tuple[str, ...]:
+        """Return the tags of a reference's repository, in order."""
+        return self._repository(reference).tags()
+
+    def delete(self, reference: Reference) -> None:
+        """Delete a tag, or by digest an image with all its tags.
+
+        Raise UnsupportedError if the registry does not.
+        """
+        self._repository(reference).delete_manifest(selector(reference))
+
+    def referrers(self, reference: Reference, artifact_type: str = "") -> tuple[Referrer, ...]:
+        """Return the artifacts that refer to what *reference* stands for, maybe of one type only."""
+        return referrers(self._repository(reference), self.digest_of(reference), artifact_type)
+
+    def attach(
+        self,
+        reference: Reference,
+        layers: Sequence[tuple[str, bytes]],
+        *,
+        artifact_type: str,
+        annotations: Mapping[str, str] | None = None,
+    ) -> Descriptor:
+        """Push *layers*, each a media type and bytes, as an artifact that refers to *reference*."""
+        repository = self._repository(reference)
+        subject = repository.manifest(selector(reference)).descriptor
+        return attach(
+            repository, subject, layers, artifact_type=artifact_type, annotations=annotations or {}
+        )
+
+    def _put(
+        self,
+        repository: Repository,
+        reference: Reference,
+        manifests: tuple[RawManifest, ...],
+        send: Callable[[Progress], None],
+    ) -> Digest:
+        """Send the blobs of *manifests*, and when they are there the manifests."""
+        digest = manifests[-1].digest
+        if reference.digest is not None and reference.digest != digest:
+            raise UsageError(
+                f"{reference} has another digest than the image, {digest}",
+                hint="name the target by a tag",
+            )
+        progress = self._progress(reference, sum(b.size for b in every_blob(manifests)))
+        send(progress)
+        # a name with a tag and a digest sets the tag: the digest has just been compared
+        put_manifests(repository, manifests, reference.tag or str(digest))
+        progress.finish()
+        return digest
+
+    def _puller(self, reference: Reference) -> Puller:
+        found = endpoints(Place.of(reference).host, self._config)
+        sessions = tuple(self._session(endpoint) for endpoint in found)
+        return Puller(reference, sessions, self._blobs, self._origins, self._sink)
+
+    def _repository(self, reference: Reference) -> Repository:
+        place = Place.of(reference)
+        return Repository(self._session(origin(place.host, self._config)), place)
+
+    def _session(self, endpoint: Endpoint) -> Session:
+        with self._lock:
+            if endpoint not in self._sessions:
+                self._sessions[endpoint] = Session(
+                    self._exchange,
+                    endpoint,
+                    self._credentials,
+                    delays=self._delays,
+                    sleep=self._sleep,
+                )
+            return self._sessions[endpoint]
+
+    def _progress(self, reference: Reference, total: int) -> Progress:
+        return Progress(str(reference), total, self._sink)
+
+    def _sink(self, event: Event) -> None:
+        with self._sink_lock:  # a sink takes one call at a time
+            self._given_sink(event)

@@ -1,0 +1,142 @@
+"""What refers to an image: SBOMs, attestations, signatures.
+
+Registries of the specification 1.1 keep the list themselves. For older ones the list is an index
+under a tag made of the digest, which whoever adds to it rewrites; of two who do so at the same
+moment one may lose its entry, for the protocol has nothing against that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from msgspec import MsgspecError, Struct, json
+
+from laststage.errors import IntegrityError
+from laststage.model.digest import Digest
+from laststage.oci.documents import INDEX, MANIFEST, Descriptor
+from laststage.registry.errors import ManifestUnknownError, RegistryError, UnsupportedError
+from laststage.registry.manifests import RawManifest, checked
+from laststage.registry.repository import Repository
+from laststage.registry.session import DOCUMENT_LIMIT
+from laststage.registry.uploads import BlobSource, Upload
+
+EMPTY: Final = "application/vnd.oci.empty.v1+json"
+_EMPTY_DATA = b"{}"
+
+
+class Referrer(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What a list says of one artifact that refers to an image."""
+
+    media_type: str
+    digest: str
+    size: int
+    artifact_type: str = ""
+    annotations: dict[str, str] | None = None
+
+
+class _Listing(Struct, frozen=True):
+    manifests: tuple[Referrer, ...] = ()
+
+
+def referrers(
+    repository: Repository, subject: Digest, artifact_type: str = ""
+) -> tuple[Referrer, ...]:
+    """Return what refers to *subject*, of one type if that is given."""
+    query = f"?{urlencode({'artifactType': artifact_type})}" if artifact_type else ""
+    try:
+        replies = repository.pages(f"{repository.path}/referrers/{subject}{query}", DOCUMENT_LIMIT)
+    except (ManifestUnknownError, UnsupportedError):
+        data = _fallback(repository, subject)
+        found = _listed(data, repository, subject) if data is not None else ()
+    else:
+        found = tuple(one for page in replies for one in _listed(page.body, repository, subject))
+    # a registry may leave the selection to whoever asks
+    return tuple(one for one in found if artifact_type in ("", one.artifact_type))
+
+
+def attach(
+    repository: Repository,
+    subject: Descriptor,
+    layers: Sequence[tuple[str, bytes]],
+    *,
+    artifact_type: str,
+    annotations: Mapping[str, str],
+) -> Descriptor:
+    """Push *layers*, each a media type and its bytes, as an artifact that refers to *subject*."""
+    described = [_sent(repository, media_type, data) for media_type, data in layers]
+    config = _sent(repository, EMPTY, _EMPTY_DATA)
+    document = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "artifactType": artifact_type,
+        "config": config,
+        "layers": described or [config],
+        "subject": Descriptor(subject.media_type, subject.digest, subject.size),
+        **({"annotations": dict(sorted(annotations.items()))} if annotations else {}),
+    }
+    data = json.encode(document)
+    manifest = RawManifest(MANIFEST, Digest.of(data), data)
+    headers = repository.put_manifest(manifest, str(manifest.digest))
+    if "oci-subject" not in headers:
+        entry = {
+            "mediaType": MANIFEST,
+            "digest": str(manifest.digest),
+            "size": len(data),
+            "artifactType": artifact_type,
+            **({"annotations": document["annotations"]} if annotations else {}),
+        }
+        _add(repository, checked(subject, str(repository.place)), entry)
+    return manifest.descriptor
+
+
+def _sent(repository: Repository, media_type: str, data: bytes) -> Descriptor:
+    digest = Digest.of(data)
+    Upload(repository, BlobSource(digest, len(data), lambda at: iter((data[at:],)))).run()
+    return Descriptor(media_type, str(digest), len(data))
+
+
+def _add(repository: Repository, subject: Digest, entry: dict[str, Any]) -> None:
+    """Add *entry* to the list under the tag of *subject*, keeping what others wrote as it is."""
+    old = _fallback(repository, subject)
+    try:
+        manifests = json.decode(old, type=dict[str, Any]).get("manifests") or [] if old else []
+    except MsgspecError as error:
+        raise IntegrityError(f"{repository.name(_tag(subject))} is no index: {error}") from error
+    kept = [one for one in manifests if not _is_same(one, entry)]
+    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [*kept, entry]}
+    data = json.encode(index)
+    repository.put_manifest(RawManifest(INDEX, Digest.of(data), data), _tag(subject))
+
+
+def _is_same(one: object, entry: dict[str, Any]) -> bool:
+    return isinstance(one, dict) and one.get("digest") == entry["digest"]
+
+
+def _fallback(repository: Repository, subject: Digest) -> bytes | None:
+    try:
+        found = repository.manifest(_tag(subject))
+    except ManifestUnknownError:
+        return None
+    if not found.is_index:
+        raise RegistryError(
+            f"{repository.name(_tag(subject))} is no index, and its tag is where one must be"
+        )
+    return found.data
+
+
+def _tag(subject: Digest) -> str:
+    return f"{subject.algorithm}-{subject.hex[:64]}"
+
+
+def _listed(data: bytes, repository: Repository, subject: Digest) -> tuple[Referrer, ...]:
+    try:
+        found = json.decode(data, type=_Listing).manifests
+    except MsgspecError as error:
+        raise IntegrityError(
+            f"{repository.place}: not a list of what refers to {subject}: {error}"
+        ) from error
+    for one in found:
+        checked(Descriptor(one.media_type, one.digest, one.size), str(repository.place))
+    return found

@@ -1,0 +1,421 @@
+"""The registry client against Debian's registry, with skopeo as the other client."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from laststage.model.digest import Digest
+from laststage.model.platform import Platform
+from laststage.model.reference import Reference
+from laststage.net.http import PlainHttpError, TlsError, UrllibTransport
+from laststage.oci.documents import (
+    DOCKER_MANIFEST,
+    INDEX,
+    Descriptor,
+    ImageConfig,
+    Index,
+    RootFs,
+    RunConfig,
+    encode,
+)
+from laststage.oci.layers import write_layer
+from laststage.oci.layout import Layout
+from laststage.registry.client import Registry
+from laststage.registry.credentials import Credentials, read_docker_config
+from laststage.registry.errors import (
+    ManifestUnknownError,
+    RepositoryUnknownError,
+    UnauthorizedError,
+    UnsupportedError,
+)
+from laststage.registry.names import RegistryConfig
+from laststage.store.root import Store
+from laststage.tree.entry import Entry
+
+from .conftest import unavailable
+
+pytestmark = pytest.mark.integration
+
+# what `htpasswd -nbB tester p:ssword` prints
+HTPASSWD = "tester:$2y$05$A.YsQc/I0uk23.FNOmILRuB9pfLrzWQ8aK25BVt/2AzxQ3TiLyr0O\n"
+AMD64 = Platform.parse("linux/amd64")
+BIG = os.urandom(8 << 20)
+
+
+@dataclass
+class Served:
+    """Debian's registry on a port of this machine; with *certificate* it wants TLS and a login."""
+
+    address: str
+    folder: Path
+    certificate: Path | None = None
+    authfile: Path | None = None
+    tls: list[str] = field(default_factory=list)
+
+    def named(self, text: str) -> Reference:
+        return Reference.parse(f"{self.address}/{text}")
+
+    def docker(self, text: str) -> str:
+        """The name as skopeo wants it."""
+        return f"docker://{self.address}/{text}"
+
+    def client(self, store: Store, password: str = "p:ssword", **settings: object) -> Registry:
+        auth = base64.b64encode(f"tester:{password}".encode()).decode()
+        config = json.dumps({"auths": {f"https://{self.address}": {"auth": auth}}}).encode()
+        logins = Credentials([read_docker_config(config, "")] if password else [])
+        bundle = str(self.certificate) if self.certificate else None
+        return Registry(UrllibTransport(ca_file=bundle), store, credentials=logins, **settings)  # type: ignore[arg-type]
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def serve(folder: Path, *, tls: bool) -> Iterator[Served]:
+    program = shutil.which("docker-registry")
+    if program is None or shutil.which("openssl") is None:
+        unavailable("needs docker-registry and openssl: apt-get install docker-registry openssl")
+    folder.mkdir()
+    served = Served(f"127.0.0.1:{free_port()}", folder)
+    storage = {"filesystem": {"rootdirectory": str(folder / "data")}, "delete": {"enabled": True}}
+    http: dict[str, object] = {"addr": served.address, "secret": "of a test"}
+    config: dict[str, object] = {"version": 0.1, "storage": storage, "http": http}
+    if tls:
+        served.certificate, key = folder / "ca.crt", folder / "key.pem"
+        command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+        command += ["-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"]
+        command += ["-keyout", str(key), "-out", str(served.certificate)]
+        subprocess.run(command, check=True, capture_output=True)
+        http["tls"] = {"certificate": str(served.certificate), "key": str(key)}
+        (folder / "htpasswd").write_text(HTPASSWD)
+        config["auth"] = {"htpasswd": {"realm": "test", "path": str(folder / "htpasswd")}}
+        auth = base64.b64encode(b"tester:p:ssword").decode()
+        served.authfile = folder / "auth.json"
+        served.authfile.write_text(json.dumps({"auths": {served.address: {"auth": auth}}}))
+    (folder / "config.yml").write_text(json.dumps(config))  # JSON is YAML
+    with (folder / "log").open("wb") as log:
+        line = [program, "serve", str(folder / "config.yml")]
+        process = subprocess.Popen(line, stdout=log, stderr=log)
+    try:
+        wait_for(served.address, process)
+        yield served
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
+    host, _, port = address.partition(":")
+    for _ in range(200):
+        assert process.poll() is None, "the registry ended"
+        with suppress(OSError), socket.create_connection((host, int(port)), timeout=1):
+            return
+        time.sleep(0.05)
+    pytest.fail("the registry does not listen")
+
+
+@pytest.fixture(scope="module")
+def registry(session_folder: Path) -> Iterator[Served]:
+    """A registry with TLS and a login."""
+    yield from serve(session_folder / "registry", tls=True)
+
+
+@pytest.fixture(scope="module")
+def plain(session_folder: Path) -> Iterator[Served]:
+    """A registry without either."""
+    yield from serve(session_folder / "plain-registry", tls=False)
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Store:
+    store = Store(str(tmp_path / "own"))
+    store.prepare()
+    return store
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Store:
+    store = Store(str(tmp_path / "other"))
+    store.prepare()
+    return store
+
+
+@pytest.fixture
+def copy(skopeo: Callable[..., str], registry: Served) -> Callable[..., str]:
+    """Return what copies with skopeo, logged in at the registry."""
+
+    def run(source: str, target: str, *flags: str) -> str:
+        certificates = str(registry.folder)
+        tls = ["--src-cert-dir", certificates, "--dest-cert-dir", certificates]
+        login = ["--authfile", str(registry.authfile)]
+        policy = ["--insecure-policy"]
+        return skopeo(*policy, "copy", "--quiet", *flags, *tls, *login, source, target)
+
+    return run
+
+
+@pytest.fixture
+def inspect(skopeo: Callable[..., str], registry: Served) -> Callable[..., str]:
+    def run(name: str, *flags: str) -> str:
+        login = ["--authfile", str(registry.authfile), "--cert-dir", str(registry.folder)]
+        return skopeo("inspect", *flags, *login, registry.docker(name))
+
+    return run
+
+
+def make_image(store: Store, *contents: bytes, architecture: str = "amd64") -> Descriptor:
+    layout = Layout(store)
+    with ThreadPoolExecutor(2) as pool:
+        layers = [
+            write_layer([(Entry(f"file{n}", "file", mode=0o644, size=len(c)), c)], layout.blobs, pool)
+            for n, c in enumerate(contents)
+        ]  # fmt: skip
+    config = ImageConfig(
+        architecture=architecture,
+        os="linux",
+        config=RunConfig(cmd=("/file0",)),
+        rootfs=RootFs("layers", tuple(layer.diff_id for layer in layers)),
+    )
+    return layout.put(config, tuple(layer.descriptor for layer in layers))
+
+
+def blobs_of(store: Store) -> dict[str, bytes]:
+    folder = Path(store.path("blobs", "sha256"))
+    found = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert all(hashlib.sha256(data).hexdigest() == name for name, data in found.items())
+    return found
+
+
+def test_what_is_pushed_skopeo_reads(
+    registry: Served, own: Store, inspect, copy, tmp_path: Path
+) -> None:
+    image = make_image(own, BIG, b"two")
+    client = registry.client(own)
+    client.check(registry.address)
+    assert str(client.push(image, registry.named("deep/path/app:1"))) == image.digest
+    seen = json.loads(inspect("deep/path/app:1"))
+    assert seen["Digest"] == image.digest
+    copy(registry.docker("deep/path/app:1"), f"oci:{tmp_path / 'copied'}:1")
+    copied = tmp_path / "copied" / "blobs" / "sha256"
+    assert {path.name: path.read_bytes() for path in copied.iterdir()} == blobs_of(own)
+
+
+@pytest.mark.parametrize("form", ["oci", "v2s2"])
+def test_what_skopeo_pushed_is_pulled(
+    registry: Served, own: Store, other: Store, copy, inspect, form: str
+) -> None:
+    image = make_image(own, BIG, b"from skopeo")
+    Layout(own).tag(Reference.parse("app:1"), image)
+    copy(f"oci:{own.root}:app:1", registry.docker(f"skopeo/{form}:1"), "--format", form)
+    pulled = registry.client(other).pull(registry.named(f"skopeo/{form}:1"), AMD64)
+    raw = inspect(f"skopeo/{form}:1", "--raw").encode()
+    assert pulled.digest == Digest.of(raw)
+    assert Layout(other).blobs.read(pulled.digest) == raw
+    assert (pulled.descriptor.media_type == DOCKER_MANIFEST) == (form == "v2s2")
+    found = Layout(other).find(registry.named(f"skopeo/{form}:1"))
+    assert found == Layout(other).tags()[0][1]
+    assert {name for name in blobs_of(own) if len(blobs_of(own)[name]) > 5000} <= set(
+        blobs_of(other)
+    )
+    # and it goes on as it is
+    client = registry.client(other)
+    assert client.push(pulled.descriptor, registry.named(f"again/{form}:1")) == pulled.digest
+    assert inspect(f"again/{form}:1", "--raw").encode() == raw
+
+
+def test_an_index_goes_both_ways(registry: Served, own: Store, other: Store, copy) -> None:
+    images = (make_image(own, b"a" * 9999), make_image(own, b"b", architecture="arm64"))
+    data = encode(Index(2, INDEX, images))
+    index = Descriptor(INDEX, str(Layout(own).blobs.put(data)), len(data))
+    client = registry.client(own)
+    client.push(index, registry.named("index:1"))
+    copy(registry.docker("index:1"), registry.docker("index-copy:1"), "--all")
+    arm64 = registry.client(other).pull(
+        registry.named("index-copy:1"), Platform.parse("linux/arm64")
+    )
+    assert (str(arm64.digest), arm64.descriptor) == (index.digest, images[1])
+    digest = client.copy(registry.named("index-copy:1"), registry.named("third/index:2"))
+    assert str(digest) == index.digest
+    assert client.tags(registry.named("third/index")) == ("2",)
+    one = client.copy(registry.named("index-copy:1"), registry.named("one:1"), platform=AMD64)
+    assert str(one) == images[0].digest
+
+
+def test_between_registries_nothing_is_stored(
+    registry: Served, plain: Served, own: Store, other: Store
+) -> None:
+    image = make_image(own, BIG, b"x")
+    registry.client(own).push(image, registry.named("across:1"))
+    client = registry.client(other)
+    assert str(client.copy(registry.named("across:1"), plain.named("across:1"))) == image.digest
+    assert blobs_of(other) == {}
+    assert client.pull(plain.named("across:1"), AMD64).descriptor == image
+
+
+def test_blobs_are_mounted_within_the_registry(registry: Served, own: Store) -> None:
+    image = make_image(own, os.urandom(1 << 20))
+    client = registry.client(own)
+    client.push(image, registry.named("mount/one:1"))
+    log = registry.folder / "log"
+    before = log.stat().st_size
+    client.push(image, registry.named("mount/two:1"))
+    with log.open("rb") as file:
+        file.seek(before)
+        said = file.read().decode()
+    assert "mount=sha256" in said
+    puts = [line for line in said.splitlines() if "http.request.method=PUT" in line]
+    assert puts
+    assert not [line for line in puts if "/blobs/uploads/" in line]
+
+
+def test_artifacts_are_found_by_the_tag_that_old_registries_need(
+    registry: Served, own: Store, inspect
+) -> None:
+    image = make_image(own, b"with an SBOM")
+    client = registry.client(own)
+    client.push(image, registry.named("sbom:1"))
+    assert client.referrers(registry.named("sbom:1")) == ()
+    layers = [("application/spdx+json", b"{}" * 50)]
+    made = client.attach(
+        registry.named("sbom:1"),
+        layers,
+        artifact_type="application/spdx+json",
+        annotations={"a": "b"},
+    )
+    (found,) = client.referrers(registry.named("sbom:1"), "application/spdx+json")
+    assert (found.digest, found.annotations) == (made.digest, {"a": "b"})
+    index = json.loads(inspect(f"sbom:{image.digest.replace(':', '-')}", "--raw"))
+    assert index["manifests"][0]["artifactType"] == "application/spdx+json"
+    artifact = json.loads(inspect(f"sbom@{made.digest}", "--raw"))
+    assert artifact["subject"]["digest"] == image.digest
+
+
+def test_listing_and_deleting(registry: Served, own: Store) -> None:
+    image = make_image(own, b"to be deleted")
+    client = registry.client(own)
+    for tag in ("b", "a", "c"):
+        client.push(image, registry.named(f"listed:{tag}"))
+    assert client.tags(registry.named("listed")) == ("a", "b", "c")
+    assert str(client.digest_of(registry.named("listed:a"))) == image.digest
+    with pytest.raises(UnsupportedError, match="does not delete"):
+        client.delete(registry.named("listed:a"))
+    client.delete(registry.named(f"listed@{image.digest}"))
+    with pytest.raises(ManifestUnknownError):
+        client.digest_of(registry.named("listed:a"))
+
+
+def test_what_is_wrong_is_told(registry: Served, plain: Served, own: Store) -> None:
+    image = make_image(own, b"x")
+    client = registry.client(own)
+    client.push(image, registry.named("told:1"))
+    with pytest.raises(ManifestUnknownError):
+        client.pull(registry.named("told:2"), AMD64)
+    with pytest.raises(RepositoryUnknownError):
+        client.tags(registry.named("never"))
+    with pytest.raises(UnauthorizedError, match="wants a login"):
+        registry.client(own, password="").pull(registry.named("told:1"), AMD64)
+    with pytest.raises(UnauthorizedError, match="does not take this machine's login"):
+        registry.client(own, password="wrong").check(registry.address)
+    with pytest.raises(UnauthorizedError):
+        registry.client(own, password="wrong").push(image, registry.named("told:3"))
+    untrusting = Registry(UrllibTransport(), own, delays=())
+    with pytest.raises(TlsError, match="certificate is not trusted"):
+        untrusting.check(registry.address)
+    insecure = RegistryConfig(insecure=(registry.address,))
+    with pytest.raises(UnauthorizedError):  # past the certificate
+        Registry(UrllibTransport(), own, config=insecure).check(registry.address)
+    elsewhere = RegistryConfig(mirrors={registry.address: (f"https://{plain.address}",)})
+    asked: list[object] = []
+    served = registry.client(own, config=elsewhere, sink=asked.append)
+    assert served.describe(registry.named("told:1"), AMD64).digest == Digest.parse(image.digest)
+    assert "does not speak TLS" in str(asked[0])
+    assert issubclass(PlainHttpError, TlsError)
+
+
+@pytest.fixture
+def cutting(plain: Served) -> Iterator[Cutting]:
+    host, _, port = plain.address.partition(":")
+    cutting = Cutting((host, int(port)))
+    yield cutting
+    cutting.close()
+
+
+def test_an_upload_survives_broken_connections(
+    plain: Served, cutting: Cutting, own: Store, other: Store
+) -> None:
+    image = make_image(own, BIG)
+    client = Registry(UrllibTransport(), own, delays=(0.2, 0.2, 0.2))
+    cutting.limits = [3 << 20, 3 << 20]
+    client.push(image, Reference.parse(f"{cutting.address}/cut:1"))
+    assert cutting.limits == []
+    assert Registry(UrllibTransport(), other).pull(plain.named("cut:1"), AMD64).descriptor == image
+    # this registry counts what it got of a broken upload, and then refuses to go on with it
+    assert cutting.sent > len(BIG) + 2 * (3 << 20)
+
+
+class Cutting:
+    """A way to *target* that breaks off connections which sent as much as the next of *limits*."""
+
+    def __init__(self, target: tuple[str, int]) -> None:
+        self._target = target
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._open: list[socket.socket] = []
+        self.limits: list[int] = []
+        self.sent = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def close(self) -> None:
+        for one in (self._listener, *self._open):
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(self._target)
+                self._open += [client, server]
+                threading.Thread(target=self._pass, args=(server, client), daemon=True).start()
+                threading.Thread(target=self._pass_up, args=(client, server), daemon=True).start()
+
+    def _pass(self, source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while piece := source.recv(65536):
+                target.sendall(piece)
+            target.shutdown(socket.SHUT_WR)
+
+    def _pass_up(self, source: socket.socket, target: socket.socket) -> None:
+        came = 0
+        with suppress(OSError):
+            while piece := source.recv(65536):
+                came += len(piece)
+                self.sent += len(piece)
+                target.sendall(piece)
+                if self.limits and came > self.limits[0]:
+                    self.limits.pop(0)
+                    break
+        for one in (source, target):
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
