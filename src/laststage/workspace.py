@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from laststage.base.bases import Bases
+from laststage.base.catalogue import Catalogue, Own
 from laststage.base.supplies import Supplies
 from laststage.events import Sink, discard
 from laststage.model.platform import Platform
@@ -20,7 +21,7 @@ from laststage.store.root import Store
 
 if TYPE_CHECKING:
     from laststage.base.lock import Lock
-    from laststage.debian.archive import Archive
+    from laststage.debian.repositories import PackageSource
     from laststage.debian.sources import Mirrors
     from laststage.engine.copying import Fetched
     from laststage.graph.operations import RemoteFile
@@ -42,7 +43,8 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     *path* is where programs are looked for; *mirror* and *security_mirror* are Debian's, empty for
     those that the host's apt uses; *registries* by name, where Debian's own clients would not do;
-    *proxies* by scheme. *lock* is the file that pins bases, empty for none.
+    *proxies* by scheme. *lock* is the file that pins bases, empty for none; *own* are
+    the bases that a project defines itself.
     """
 
     store: str
@@ -56,6 +58,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     offline: bool = False
     allow_stale: bool = False
     lock: str = ""
+    own: Own | None = None
 
 
 class Workspace:
@@ -71,8 +74,10 @@ class Workspace:
         self.layers = Layers(self.store, opaque=_opaque)
         self.layout = Layout(self.store)
         self.platform = Platform.parse(os.uname().machine)
+        self.catalogue = Catalogue(settings.own)
         self.bases = Bases(
             Supplies(
+                catalogue=self.catalogue,
                 layers=self.layers,
                 archive=self._archive,
                 mirrors=self.mirrors,
@@ -165,21 +170,36 @@ class Workspace:
 
         return read_lock(self.settings.lock)
 
-    def _archive(self, suites: tuple[str, ...], platform: Platform) -> Archive:
+    def _archive(self, suites: tuple[str, ...], platform: Platform) -> PackageSource:
+        from functools import partial
+
         from laststage.debian.architecture import debian_architecture
         from laststage.debian.archive import Archive
+        from laststage.debian.repositories import JoinedArchive
+        from laststage.debian.sources import Mirrors
 
-        return Archive(
-            self.store.path("debian"),
+        archive = partial(
+            Archive,
             transport=self.transport(),
-            mirrors=self.mirrors(),
-            suites=suites,
             architecture=debian_architecture(platform),
             now=int(self.now()),
             sink=self.sink,
             offline=self.settings.offline,
             allow_stale=self.settings.allow_stale,
         )
+        main = archive(self.store.path("debian"), mirrors=self.mirrors(), suites=suites)
+        others = []
+        for repository in self.catalogue.own.repositories:
+            other = archive(
+                self.store.path("repositories", repository.name),
+                mirrors=Mirrors.of(repository.url, repository.url),
+                suites=(repository.suite,),
+                components=repository.components,
+                keyring=repository.key,
+                is_debian=False,
+            )
+            others.append((repository, other))
+        return JoinedArchive(main, others) if others else main
 
 
 def _opaque() -> str:

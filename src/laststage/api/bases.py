@@ -11,7 +11,7 @@ from laststage.api.building import bases_of
 from laststage.api.request import BuildRequest
 from laststage.base.bases import Base
 from laststage.base.lock import Change, Lock, changes, read_lock, write_lock
-from laststage.base.recipe import Recipe, all_recipes
+from laststage.base.recipe import Recipe
 from laststage.model.platform import Platform
 from laststage.model.reference import Reference
 from laststage.workspace import Workspace
@@ -50,18 +50,18 @@ class Relocked(Struct, frozen=True):
     is_new: bool
 
 
-def known_bases() -> list[Recipe]:
+def known_bases(workspace: Workspace) -> list[Recipe]:
     """Return the recipes of the bases that can be assembled and have a name."""
-    return [recipe for recipe in all_recipes() if recipe.names]
+    return [recipe for recipe in workspace.catalogue.recipes() if recipe.names]
 
 
-def base_reference(text: str) -> Reference:
+def base_reference(workspace: Workspace, text: str) -> Reference:
     """Return the reference that *text* is, or that of the recipe whose short name it has.
 
     Raise UsageError for what is none.
     """
     name, colon, tag = text.partition(":")
-    for recipe in known_bases():
+    for recipe in known_bases(workspace):
         if recipe.name == name and name not in recipe.names:
             return Reference.parse(f"{recipe.public_name(recipe.suites[0])}{colon}{tag}")
     return Reference.parse(text)
@@ -118,12 +118,12 @@ def lock_bases(
         wanted, key=lambda row: (str(row[0]), str(row[1]), row[2])
     ):
         known = before.find(str(reference), where, omit)
-        if known is not None and known.is_current and not upgrade:
+        if known is not None and not upgrade and known == workspace.bases.lockable(known.base):
             continue
         base = workspace.bases.resolve(reference, where, omit=omit, refresh=True)
         old = known.base.packages if known else ()
         found.append(Relocked(base, tuple(changes(old, base.packages)), known is None))
-    write_lock(path, before.with_bases(row.base for row in found))
+    write_lock(path, before.with_bases(workspace.bases.lockable(row.base) for row in found))
     return found
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 from urllib.parse import quote
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from laststage.base.supplies import Supplies
 from laststage.base.toolchain import ArtifactRule
@@ -20,7 +20,7 @@ from laststage.net.download import download
 from laststage.net.progress import Progress
 from laststage.tree.entry import Entry
 from laststage.tree.unpack import Unpacker, resolve
-from laststage.tree.untar import entries
+from laststage.tree.untar import Content, entries
 
 CONNECTIONS = 4
 
@@ -57,14 +57,11 @@ def fetch_artifacts(
     return [_path(supplies, artifact) for artifact in wanted]
 
 
-def unpack_artifact(path: str, rule: ArtifactRule, artifact: Artifact, root: str) -> None:
-    """Lay the files of *artifact*, whose file is at *path*, down in the tree at *root*.
+def contents(path: str, artifact: Artifact) -> Iterator[tuple[Entry, Content]]:
+    """Yield each entry of *artifact*, whose file is at *path*, as it is below its own folder.
 
-    Owner and modes are root's and the usual ones, whoever packed it. Raise IntegrityError if it is
-    no archive of the kind that its registry has.
+    Owner and modes are root's and the usual ones, whoever packed it.
     """
-    folder = _folder(rule, artifact)
-    unpacker = Unpacker(root)
     with _opened(path) as stream:
         for entry, content in entries(stream, artifact.name, whiteouts=False):
             inside = _inside(entry.path, artifact.registry)
@@ -72,19 +69,33 @@ def unpack_artifact(path: str, rule: ArtifactRule, artifact: Artifact, root: str
                 continue
             link = entry.link
             if entry.kind == "hardlink":
-                link = f"{folder}/{_inside(entry.link, artifact.registry)}"
-            mode = 0o755 if entry.kind == "dir" or entry.mode & 0o111 else 0o644
-            unpacker.add(
+                link = _inside(entry.link, artifact.registry)
+            is_program = entry.kind == "dir" or entry.mode & 0o111
+            yield (
                 Entry(
-                    path=f"{folder}/{inside}",
+                    path=inside,
                     kind=entry.kind,
-                    mode=mode,
+                    mode=0o755 if is_program else 0o644,
                     size=entry.size,
                     mtime=entry.mtime,
                     link=link,
                 ),
-                content.pieces(),
+                content,
             )
+
+
+def unpack_artifact(path: str, rule: ArtifactRule, artifact: Artifact, root: str) -> None:
+    """Lay the files of *artifact*, whose file is at *path*, down in the tree at *root*.
+
+    Raise IntegrityError if it is no archive of the kind that its registry has.
+    """
+    folder = rule.into.format(version=artifact.version)
+    unpacker = Unpacker(root)
+    for entry, content in contents(path, artifact):
+        link = f"{folder}/{entry.link}" if entry.kind == "hardlink" else entry.link
+        unpacker.add(
+            structs.replace(entry, path=f"{folder}/{entry.path}", link=link), content.pieces()
+        )
     unpacker.close()
     for name, target in rule.links.items():
         _link(root, name, target.format(version=artifact.version))
@@ -100,10 +111,6 @@ def _link(root: str, name: str, target: str) -> None:
     program = os.path.normpath(os.path.join("/", os.path.dirname(name), target))
     folder = resolve(root, os.path.dirname(program))
     os.chmod(f"{folder}/{os.path.basename(program)}", 0o755)  # noqa: S103  # a program
-
-
-def _folder(rule: ArtifactRule, artifact: Artifact) -> str:
-    return rule.into.format(version=artifact.version)
 
 
 def _inside(path: str, registry: str) -> str:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, json, structs
 
 from laststage.base.artifacts import Artifact
-from laststage.base.recipe import DistrolessRecipe, find_recipe
+from laststage.base.catalogue import Catalogue
+from laststage.base.recipe import DistrolessRecipe
 from laststage.base.supplies import Supplies
 from laststage.model.digest import Digest
 from laststage.model.platform import Platform
@@ -20,11 +21,11 @@ from laststage.store.records import Records
 
 if TYPE_CHECKING:
     from laststage.base.lock import Lock
-    from laststage.debian.archive import Archive
     from laststage.debian.packages import Package
+    from laststage.debian.repositories import PackageSource
 
 # Raised when the same recipe and packages would be resolved to another base.
-_VERSION = 3
+_VERSION = 4
 
 
 class PackageId(Struct, frozen=True):
@@ -113,6 +114,13 @@ class Base(Struct, frozen=True, kw_only=True):
         return name in (self.reference, self.reference.removesuffix(":latest"))
 
 
+class LockedBase(Struct, frozen=True, forbid_unknown_fields=True):
+    """A base, and for each of its layers the digest of what is done to its packages."""
+
+    base: Base
+    definitions: tuple[str, ...]
+
+
 class Bases:
     """The bases of a store."""
 
@@ -120,8 +128,8 @@ class Bases:
         self, supplies: Supplies, *, lock: Callable[[], Lock | None] = lambda: None
     ) -> None:
         self._read_lock = lock
-        self._records = Records(supplies.layers.store, "bases", Base)
-        self._archives: dict[tuple[tuple[str, ...], Platform], Archive] = {}
+        self._records = Records(supplies.layers.store, "bases", LockedBase)
+        self._archives: dict[tuple[tuple[str, ...], Platform], PackageSource] = {}
         # one archive for each set of suites serves all bases of a build
         self._make_archive = supplies.archive
         self._supplies = structs.replace(supplies, archive=self._archive)
@@ -147,11 +155,11 @@ class Bases:
                 return self._from_lock(self._locked, reference, platform, left_out)
         key = _record_key(str(reference), platform, left_out)
         known = None if refresh else self._records.get(key)
-        if known is not None:
-            return known
+        if known is not None and self._is_usable(known):
+            return known.base
         with self._lock:
             base = self._resolved(reference, platform, left_out)
-        self._records.put(key, base)
+        self._records.put(key, self._defined(base))
         return base
 
     def record_path(self, base: Base) -> str:
@@ -173,7 +181,7 @@ class Bases:
                 make_builder(self._supplies, base, output)
 
     def _resolved(self, reference: Reference, platform: Platform, omit: tuple[str, ...]) -> Base:
-        recipe, suite = find_recipe(reference)
+        recipe, suite = self._supplies.catalogue.find(reference)
         if isinstance(recipe, DistrolessRecipe):
             from laststage.base.distroless import resolve_distroless
 
@@ -186,15 +194,30 @@ class Bases:
     def _locked(self) -> Lock | None:
         return self._read_lock()
 
+    def _defined(self, base: Base) -> LockedBase:
+        """Return *base* with what is done to its packages today."""
+        catalogue = self._supplies.catalogue
+        return LockedBase(base, tuple(_definition(catalogue, layer) for layer in base.layers))
+
+    def _is_usable(self, known: LockedBase) -> bool:
+        """Whether the layers of *known* are here, or would become what they were meant to be."""
+        if all(map(self._supplies.layers.exists, known.base.identifiers)):
+            return True
+        return known.definitions == self._defined(known.base).definitions
+
+    def lockable(self, base: Base) -> LockedBase:
+        """Return *base* with the digests of what is done to its packages, for a lock."""
+        return self._defined(base)
+
     def _from_lock(
         self, lock: Lock, reference: Reference, platform: Platform, omit: tuple[str, ...]
     ) -> Base:
         from laststage.base.lock import LockError
 
         exact = lock.find(str(reference), platform, omit)
-        if exact is not None and exact.is_current:
+        if exact is not None and exact.definitions == self._defined(exact.base).definitions:
             return exact.base
-        recipe, suite = find_recipe(reference)
+        recipe, suite = self._supplies.catalogue.find(reference)
         whole = exact or lock.find(str(reference), platform, ())
         if whole is None or not isinstance(recipe, DistrolessRecipe):
             without = f" without {', '.join(omit)}" if omit else ""
@@ -208,7 +231,7 @@ class Bases:
         supplies = pinned(self._supplies, whole.base)
         return resolve_distroless(supplies, recipe, suite, reference, platform, omit)
 
-    def _archive(self, suites: tuple[str, ...], platform: Platform) -> Archive:
+    def _archive(self, suites: tuple[str, ...], platform: Platform) -> PackageSource:
         key = (suites, platform)
         if key not in self._archives:
             self._archives[key] = self._make_archive(suites, platform)
@@ -217,3 +240,10 @@ class Bases:
 
 def _record_key(reference: str, platform: Platform, omit: tuple[str, ...]) -> str:
     return Digest.of(json.encode((_VERSION, reference, str(platform), omit))).hex
+
+
+def _definition(catalogue: Catalogue, layer: BaseLayer) -> str:
+    """Return the digest of what the recipe and the slices of *layer* say today."""
+    recipe = catalogue.recipe(layer.recipe)
+    slices = [catalogue.slice(name, layer.suite).digest for name in layer.slices]
+    return str(Digest.of(json.encode((_VERSION, recipe.digest, slices, layer.parts))))

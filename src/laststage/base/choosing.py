@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from laststage.base.artifacts import Artifact
-from laststage.base.recipe import BuilderRecipe
+from laststage.base.recipe import BuilderRecipe, UnknownBaseError
 from laststage.base.supplies import Supplies
 from laststage.base.tags import Tag, candidates, is_version, parse_tag, unknown_tag
-from laststage.base.toolchain import Toolchain
+from laststage.base.toolchain import ArtifactRule, Toolchain
 from laststage.debian.architecture import debian_architecture
 from laststage.debian.archive import suites_of
 from laststage.debian.packages import Package
@@ -55,6 +56,23 @@ def choose(
             return choice
     reason = "" if not found else f"there is no such version for {platform}"
     raise unknown_tag(recipe, reference, reason)
+
+
+def npm_artifacts(
+    supplies: Supplies, rules: Iterable[ArtifactRule], platform: Platform
+) -> tuple[Artifact, ...]:
+    """Return the newest artifacts that *rules* ask npm for. Raise UnknownBaseError if one lacks."""
+    from laststage.base.npm import NpmRegistry
+
+    found = []
+    for rule in rules:
+        name = rule.package.format(npm=_NPM.get(platform.architecture, platform.architecture))
+        registry = NpmRegistry(supplies, supplies.registry("npm", platform))
+        artifact = registry.find(name, rule.version)
+        if artifact is None:
+            raise UnknownBaseError(f"there is no {name} {rule.version} for {platform}")
+        found.append(artifact)
+    return tuple(found)
 
 
 def _choice(

@@ -8,15 +8,20 @@ from concurrent.futures import ThreadPoolExecutor
 
 from msgspec import Struct, json, structs
 
+from laststage.base.artifacts import Artifact
 from laststage.base.bases import Base, BaseLayer, PackageId
 from laststage.base.bytecode import byte_code
+from laststage.base.catalogue import Catalogue
+from laststage.base.choosing import npm_artifacts
 from laststage.base.cutting import Cut, cut, cut_identifier
-from laststage.base.recipe import DistrolessRecipe, UnknownBaseError, Variant, load_recipe
-from laststage.base.slice import Slice, find_slice
+from laststage.base.recipe import DistrolessRecipe, UnknownBaseError, Variant
+from laststage.base.slice import Slice, whole
 from laststage.base.slicing import filled, layer_pieces
 from laststage.base.supplies import Supplies
+from laststage.base.taking import taken
 from laststage.debian.architecture import debian_architecture
 from laststage.debian.archive import suites_of
+from laststage.debian.closure import closure
 from laststage.debian.packages import Index, Package
 from laststage.errors import UsageError
 from laststage.model.digest import Digest
@@ -28,6 +33,12 @@ from laststage.tree.entry import Entry
 
 # Raised when the same slices of the same packages would give another layer.
 _VERSION = 4
+# What packages depend on to be installed, and no program needs to run.
+_NEVER = frozenset(
+    ("adduser", "base-passwd", "bash", "cdebconf", "coreutils", "dash", "debconf", "debianutils",
+     "dpkg", "gcc-14-base", "gcc-12-base", "init-system-helpers", "libc-bin", "libc6",
+     "media-types", "perl", "perl-base", "sed", "sysvinit-utils", "systemd", "ucf")
+)  # fmt: skip
 _THREADS = 2  # one decompresses while the other writes
 
 
@@ -40,21 +51,25 @@ def resolve_distroless(
     omit: tuple[str, ...],
 ) -> Base:
     """Return the base that *reference*, of *recipe* in *suite*, is today; see Bases.resolve."""
+    catalogue = supplies.catalogue
     suite = _suite(recipe, suite, reference)
-    chain = _chain(recipe)
+    chain = _chain(catalogue, recipe)
     machine = debian_architecture(platform)
-    _check_omit([part for link in chain for part in _slices(link, suite, machine)], omit, reference)
+    offered = [part for link in chain for part in _slices(catalogue, link, suite, machine)]
+    _check_omit(offered, omit, reference)
     archive = supplies.archive(suites_of(suite), platform)
     index = archive.index()
     version = _version(index, recipe)
     variant = _variant(chain, suite, reference, version)
-    top = [_distroless(variant.on_top)] if variant.on_top else []
+    top = [_distroless(catalogue, variant.on_top)] if variant.on_top else []
     layers: list[BaseLayer] = []
     env: dict[str, str] = {}
     for link in [*chain, *top]:
-        parts = _chosen(_slices(link, suite, machine), (*omit, *recipe.omit))
+        parts = _chosen(_slices(catalogue, link, suite, machine), (*omit, *recipe.omit))
+        parts += _whole_packages(index, link, layers, parts)
         below = layers[-1].identifier if layers else ""
-        layers.append(_layer(link, suite, platform, index, parts, below))
+        artifacts = npm_artifacts(supplies, link.artifacts, platform)
+        layers.append(_layer(link, suite, platform, index, parts, below, artifacts))
         env |= link.env
         for part in parts:
             env |= part.env
@@ -95,8 +110,8 @@ def make_distroless(supplies: Supplies, base: Base) -> None:
 def _pieces(
     supplies: Supplies, layer: BaseLayer, platform: Platform, below: Mapping[str, Entry]
 ) -> Iterator[Piece]:
-    recipe = _distroless(layer.recipe)
-    parts = [find_slice(name, layer.suite) for name in layer.slices]
+    recipe = _distroless(supplies.catalogue, layer.recipe)
+    parts = [supplies.catalogue.slice(name, layer.suite) for name in layer.slices]
     cuts = _Cutter(supplies, layer.suite, platform, layer.packages).cuts(parts)
     version = next((p.version for p in layer.packages if p.name == recipe.versioned), "")
     architecture = debian_architecture(platform)
@@ -106,6 +121,12 @@ def _pieces(
         below,
         values=_values(recipe, layer.suite, platform, _upstream(version)),
         label={"recipe": recipe.name, "suite": layer.suite, "architecture": architecture},
+        more={
+            f"{artifact.registry}:{artifact.name}@{artifact.version}": taken(
+                supplies, rule, artifact, platform
+            )
+            for rule, artifact in zip(recipe.artifacts, layer.artifacts, strict=True)
+        },
     )
     return iter(pieces)
 
@@ -140,7 +161,9 @@ class _Cutter(Struct, frozen=True):
 
     def _cut(self, identifier: str, part: Slice, path: str) -> None:
         def compiled(kept: dict[str, Piece]) -> dict[str, Piece]:
-            tools = self._tools([find_slice(name, self.suite) for name in part.tools])
+            tools = self._tools(
+                [self.supplies.catalogue.slice(name, self.suite) for name in part.tools]
+            )
             return byte_code(kept, tools, snapshots, self.supplies.runner())
 
         snapshots = self.supplies.layers.snapshots
@@ -168,11 +191,13 @@ def _layer(
     index: Index,
     parts: list[Slice],
     below: str,
+    artifacts: tuple[Artifact, ...],
 ) -> BaseLayer:
     names = list(dict.fromkeys(part.package for part in parts))
     packages = tuple(PackageId.of(_known(index.get(name), name)) for name in names)
     digests = [(package.name, package.digest) for package in packages]
     slices = [(part.name, part.digest) for part in parts]
+    digests += [(artifact.name, artifact.digest) for artifact in artifacts]
     content = (_VERSION, below, recipe.digest, suite, str(platform), slices, digests)
     return BaseLayer(
         identifier=Digest.of(json.encode(content)).hex,
@@ -180,28 +205,43 @@ def _layer(
         suite=suite,
         packages=packages,
         slices=tuple(part.name for part in parts),
+        artifacts=artifacts,
     )
 
 
-def _chain(recipe: DistrolessRecipe) -> list[DistrolessRecipe]:
+def _chain(catalogue: Catalogue, recipe: DistrolessRecipe) -> list[DistrolessRecipe]:
     """Return what *recipe* stands on, the lowest first, and itself."""
     chain = [recipe]
     while chain[0].from_:
-        chain.insert(0, _distroless(chain[0].from_))
+        chain.insert(0, _distroless(catalogue, chain[0].from_))
     return chain
 
 
-def _distroless(name: str) -> DistrolessRecipe:
-    recipe = load_recipe(name)
+def _distroless(catalogue: Catalogue, name: str) -> DistrolessRecipe:
+    recipe = catalogue.recipe(name)
     assert isinstance(recipe, DistrolessRecipe)
     return recipe
 
 
-def _slices(recipe: DistrolessRecipe, suite: str, architecture: str) -> list[Slice]:
+def _whole_packages(
+    index: Index, recipe: DistrolessRecipe, below: list[BaseLayer], parts: list[Slice]
+) -> list[Slice]:
+    """Return the packages that *recipe* wants whole, and those that they need and nobody has."""
+    if not recipe.packages:
+        return []
+    there = {package.name for layer in below for package in layer.packages}
+    there |= {part.package for part in parts}
+    found = closure(index, recipe.packages, exclude=frozenset(there | _NEVER))
+    return [whole(package.name) for package in found]
+
+
+def _slices(
+    catalogue: Catalogue, recipe: DistrolessRecipe, suite: str, architecture: str
+) -> list[Slice]:
     more = (*recipe.only.get(suite, ()), *recipe.only.get(architecture, ()))
-    found = [find_slice(name, suite) for name in (*recipe.slices, *more)]
+    found = [catalogue.slice(name, suite) for name in (*recipe.slices, *more)]
     for group, names in recipe.optional.items():
-        parts = [find_slice(name, suite) for name in names]
+        parts = [catalogue.slice(name, suite) for name in names]
         found += [structs.replace(part, omitted_by=group) for part in parts]
     return found
 

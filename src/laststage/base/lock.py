@@ -12,9 +12,8 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import Struct, json
 
-from laststage.base.bases import Base, BaseLayer, PackageId
+from laststage.base.bases import Base, LockedBase, PackageId
 from laststage.errors import UsageError
-from laststage.model.digest import Digest
 from laststage.model.platform import Platform
 from laststage.store import atomic
 
@@ -26,23 +25,6 @@ class LockError(UsageError):
     """A lock that cannot be used."""
 
     code = "LS121"
-
-
-class LockedBase(Struct, frozen=True, forbid_unknown_fields=True):
-    """A base, and for each of its layers the digest of its recipe and slices."""
-
-    base: Base
-    definitions: tuple[str, ...]
-
-    @classmethod
-    def of(cls, base: Base) -> LockedBase:
-        """Return *base*, as this laststage makes it, to be locked."""
-        return cls(base, tuple(map(definition, base.layers)))
-
-    @property
-    def is_current(self) -> bool:
-        """Whether this laststage would still do the same with the packages."""
-        return self.definitions == tuple(map(definition, self.base.layers))
 
 
 class Lock(Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,10 +41,9 @@ class Lock(Struct, frozen=True, forbid_unknown_fields=True):
                 return locked
         return None
 
-    def with_bases(self, bases: Iterable[Base]) -> Lock:
+    def with_bases(self, bases: Iterable[LockedBase]) -> Lock:
         """Return the lock with *bases* in the place of what it has of them, in order."""
-        found = {_key(locked.base): locked for locked in self.bases}
-        found |= {_key(base): LockedBase.of(base) for base in bases}
+        found = {_key(locked.base): locked for locked in (*self.bases, *bases)}
         return Lock(_VERSION, tuple(found[key] for key in sorted(found)))
 
 
@@ -116,15 +97,6 @@ def changes(before: Iterable[PackageId], after: Iterable[PackageId]) -> list[Cha
         versions = (was.version if was else "", now.version if now else "")
         found.append(Change(name, *versions, is_security))
     return sorted(found, key=lambda change: (not change.is_security, change.package))
-
-
-def definition(layer: BaseLayer) -> str:
-    """Return the digest of what this laststage does with the packages of *layer*."""
-    from laststage.base.recipe import load_recipe
-    from laststage.base.slice import find_slice
-
-    slices = [find_slice(name, layer.suite).digest for name in layer.slices]
-    return str(Digest.of(json.encode((load_recipe(layer.recipe).digest, slices, layer.parts))))
 
 
 def _key(base: Base) -> tuple[str, str, tuple[str, ...]]:

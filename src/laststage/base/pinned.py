@@ -13,8 +13,8 @@ from laststage.base.supplies import Supplies
 from laststage.model.platform import Platform
 
 if TYPE_CHECKING:
-    from laststage.debian.archive import Archive
     from laststage.debian.packages import Package
+    from laststage.debian.repositories import PackageSource
 
 
 class _Index:
@@ -33,7 +33,7 @@ class _Index:
 
 
 class _Archive:
-    def __init__(self, base: Base, archive: Callable[[], Archive]) -> None:
+    def __init__(self, base: Base, archive: Callable[[], PackageSource]) -> None:
         self._base = base
         self._archive = archive
         self.releases = tuple(_Dated(suite, date) for suite, date in base.releases)
@@ -56,8 +56,8 @@ class _Dated:
 def pinned(supplies: Supplies, base: Base) -> Supplies:
     """Return *supplies* in which an archive has the very packages of *base*, which is distroless."""
 
-    def archive(suites: tuple[str, ...], platform: Platform) -> Archive:
+    def archive(suites: tuple[str, ...], platform: Platform) -> PackageSource:
         # it offers what resolving a distroless base asks an archive for
-        return cast("Archive", _Archive(base, lambda: supplies.archive(suites, platform)))
+        return cast("PackageSource", _Archive(base, lambda: supplies.archive(suites, platform)))
 
     return structs.replace(supplies, archive=archive)

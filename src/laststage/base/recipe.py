@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from laststage.base.toolchain import Toolchain
+from laststage.base.toolchain import ArtifactRule, Toolchain
 from laststage.errors import UsageError
 from laststage.model.digest import Digest
 from laststage.model.reference import Reference
@@ -80,11 +80,12 @@ class DistrolessRecipe(
 
     *slices* are names as ``libc6/libs``; *only* adds more of them for one suite or architecture,
     *optional* those that can be left out together by a name; *omit* lists what of all that, and of *from_*, this base
-    does without. *tags* are inherited when empty; *entrypoint* and *cmd* are not.
+    does without. *packages* come whole, with what they depend on. *tags* are inherited when empty; *entrypoint* and *cmd* are not.
 
     *values* are by suite what stands in braces in links, files, *env* and *entrypoint*; more of them
     are ``{architecture}``, and ``{version}``, that of the package *versioned*. The name *upstream* has
-    tags that are versions of it. *path* is added to that of the programs.
+    tags that are versions of it. *path* is added to that of the programs. *artifacts* are what it has
+    beside packages.
     """
 
     from_: str = ""
@@ -92,6 +93,7 @@ class DistrolessRecipe(
     only: dict[str, tuple[str, ...]] = {}
     optional: dict[str, tuple[str, ...]] = {}
     omit: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
     tags: dict[str, Variant] = {}
     entrypoint: tuple[str, ...] = ()
     cmd: tuple[str, ...] = ()
@@ -99,6 +101,7 @@ class DistrolessRecipe(
     versioned: str = ""
     upstream: str = ""
     path: str = ""
+    artifacts: tuple[ArtifactRule, ...] = ()
 
 
 class BuilderRecipe(_Common, frozen=True, tag="builder", tag_field="kind", kw_only=True):

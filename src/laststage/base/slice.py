@@ -86,6 +86,33 @@ def find_slice(name: str, suite: str) -> Slice:
     )
 
 
+# How the name of a slice ends that is a whole package.
+WHOLE = "/*"
+# What no program reads as it runs.
+_DOCUMENTS = (
+    "usr/share/doc/**", "usr/share/man/**", "usr/share/info/**", "usr/share/locale/**",
+    "usr/share/lintian/**", "usr/share/bug/**", "usr/share/bash-completion/**",
+    "usr/share/doc-base/**", "usr/share/gdb/**", "etc/init.d/**", "etc/cron.*/**", "etc/default/**",
+    "etc/logrotate.d/**", "usr/lib/systemd/**",
+)  # fmt: skip
+
+
+def made_slice(
+    name: str, package: str, files: tuple[str, ...], drop: tuple[str, ...] = ()
+) -> Slice:
+    """Return the slice *name* of *package* that no data file defines."""
+    digest = str(Digest.of(msgspec.json.encode((package, files, drop, "", []))))
+    return Slice(
+        name=name, package=package, suite="", files=files, drop=drop, generate="",
+        tools=(), env={}, omitted_by="", digest=digest,
+    )  # fmt: skip
+
+
+def whole(package: str) -> Slice:
+    """Return the slice that is all of *package* but what no program reads as it runs."""
+    return made_slice(f"{package}{WHOLE}", package, ("**",), _DOCUMENTS)
+
+
 def all_slices() -> list[str]:
     """Return the name of every slice there is."""
     families = sorted(name[:-5] for name in os.listdir(_FOLDER) if name.endswith(".toml"))

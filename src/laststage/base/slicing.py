@@ -106,11 +106,13 @@ def layer_pieces(
     *,
     values: Mapping[str, str],
     label: Mapping[str, str],
+    more: Mapping[str, Sequence[Piece]] = {},
 ) -> list[Piece]:
     """Return what the layer of *recipe* holds, in the order of a layer.
 
     *below* is what the layers below hold by path; *values* replace their names in braces in the
-    recipe's links and files; *label* is what the list of files says of the layer.
+    recipe's links and files; *label* is what the list of files says of the layer; *more* is what is
+    of no package, by where it is from.
     """
     layer = _Layer(below)
     for cut in cuts:
@@ -118,6 +120,10 @@ def layer_pieces(
     for cut in cuts:
         if cut.part.generate == "licences":
             layer.take_licences(cut)
+    for origin, pieces in more.items():
+        for entry, content in pieces:
+            layer.pieces[entry.path] = (entry, content)
+            layer.origins[entry.path] = origin
     for text in recipe.files:
         content = filled(text.content.removeprefix("\n"), values)
         _own(layer, text.path)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec import Struct
 
+from laststage.base.catalogue import Catalogue
 from laststage.events import Sink, discard
 from laststage.model.platform import Platform
 from laststage.oci.layerstore import Layers
 
 if TYPE_CHECKING:
-    from laststage.debian.archive import Archive
+    from laststage.debian.repositories import PackageSource
     from laststage.debian.sources import Mirrors
     from laststage.net.exchange import Exchange
     from laststage.net.http import Transport
@@ -23,15 +25,16 @@ class Supplies(Struct, frozen=True, kw_only=True):
     """Where packages come from, what runs their scripts, and where layers go.
 
     *archive* returns the packages of suites for a platform, *mirrors* the addresses that a builder's
-    own apt gets. *registries* are the addresses, by name, of those that were set.
+    own apt gets. *catalogue* has the recipes. *registries* are the addresses, by name, of those that were set.
     """
 
     layers: Layers
-    archive: Callable[[tuple[str, ...], Platform], Archive]
+    archive: Callable[[tuple[str, ...], Platform], PackageSource]
     mirrors: Callable[[], Mirrors | None]
     runner: Callable[[], Runner]
     transport: Callable[[], Transport]
     exchange: Callable[[], Exchange]
+    catalogue: Catalogue = msgspec.field(default_factory=Catalogue)
     registries: Mapping[str, str] = {}
     sink: Sink = discard
     offline: bool = False

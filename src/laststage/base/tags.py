@@ -133,7 +133,9 @@ def _nearest(recipe: BuilderRecipe, tag: str) -> str:
                 }
                 found = "-".join(parts[part] for part in recipe.tags if parts[part])
                 shared = len(_words(tag) & _words(flavour))
-                near.append(_Near(-shared, away, suite not in ("", *suites), len(near), found))
+                if found != tag:  # one that there might be, and is not
+                    place = len(near)
+                    near.append(_Near(-shared, away, suite not in ("", *suites), place, found))
     return min(near).tag or recipe.suites[0]
 
 

@@ -14,7 +14,8 @@ class ArtifactRule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     In *package* ``{npm}`` and ``{rust}`` stand for the platform as those name it. An empty *version*
     is the toolchain's own; *versions* says which line of versions goes with which of the toolchain.
-    *links* lead to the artifact's programs, which are made executable.
+    *links* lead to the artifact's programs, which are made executable. A distroless base has only
+    the files that are in *take*.
     """
 
     package: str
@@ -22,6 +23,7 @@ class ArtifactRule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     version: str = ""
     versions: dict[str, str] = {}
     links: dict[str, str] = {}
+    take: tuple[str, ...] = ()
 
     def line_for(self, version: str) -> str:
         """Return the line of versions that goes with *version* of the toolchain, "" for any."""

@@ -75,8 +75,8 @@ def _platform(workspace: Workspace, options: Namespace) -> Platform:
     return Platform.parse(options.platform) if options.platform else workspace.platform
 
 
-def _list(_: Workspace, options: Namespace) -> str:
-    recipes = found.known_bases()
+def _list(workspace: Workspace, options: Namespace) -> str:
+    recipes = found.known_bases(workspace)
     if options.json:
         rows = [
             {"name": r.name, "names": _names(r), "suites": r.suites, "tags": _tags(r)}
@@ -106,7 +106,7 @@ def _tags(recipe: Recipe) -> list[str]:
 
 
 def _show(workspace: Workspace, options: Namespace) -> str:
-    reference = found.base_reference(options.name)
+    reference = found.base_reference(workspace, options.name)
     contents = found.base_contents(workspace, reference, _platform(workspace, options))
     if options.json:
         return _json(contents)
@@ -125,7 +125,7 @@ def _show(workspace: Workspace, options: Namespace) -> str:
 
 
 def _build(workspace: Workspace, options: Namespace) -> str:
-    reference = found.base_reference(options.name)
+    reference = found.base_reference(workspace, options.name)
     report = api.build(
         workspace,
         api.BuildRequest(
@@ -144,7 +144,7 @@ def _build(workspace: Workspace, options: Namespace) -> str:
 
 
 def _lock(workspace: Workspace, options: Namespace) -> str:
-    references = [found.base_reference(name) for name in options.names]
+    references = [found.base_reference(workspace, name) for name in options.names]
     path = os.path.abspath(f"{options.folder}/{NAME}")
     rows = found.lock_bases(
         workspace,
@@ -185,7 +185,8 @@ def _request(options: Namespace) -> api.BuildRequest:
 
 
 def _diff(workspace: Workspace, options: Namespace) -> str:
-    before, after = map(found.base_reference, (options.before, options.after))
+    before = found.base_reference(workspace, options.before)
+    after = found.base_reference(workspace, options.after)
     if before == after:
         raise UsageError("these are the same base", hint="name two")
     rows = found.base_changes(workspace, before, after, _platform(workspace, options))

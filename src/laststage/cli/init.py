@@ -7,8 +7,10 @@ from argparse import ArgumentParser, Namespace
 
 from laststage import api
 from laststage.cli.app import add_app_options, read_app
+from laststage.cli.settings import add_settings, read_settings
 from laststage.errors import UsageError
 from laststage.store import atomic
+from laststage.workspace import Workspace
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -16,11 +18,14 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("folder", metavar="PATH", nargs="?", default=".", help="the app's folder")
     add_app_options(parser)
     parser.add_argument("--force", action="store_true", help="replace files that are there")
+    add_settings(parser)
 
 
 def run(options: Namespace) -> int:
     """Write the Dockerfile and the ignore file, both or none."""
-    _, plan = api.plan(options.folder, read_app(options, options.folder))
+    workspace = Workspace(read_settings(options, os.environ, options.folder))
+    said = read_app(options, options.folder)
+    _, plan = api.plan(options.folder, said, reach=api.Reach(workspace))
     texts = {"Dockerfile": plan.dockerfile, ".dockerignore": plan.dockerignore}
     paths = {os.path.join(options.folder, name): text for name, text in texts.items()}
     there = [path for path in paths if os.path.lexists(path)]

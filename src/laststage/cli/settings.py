@@ -6,6 +6,7 @@ import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
 
+from laststage.base.catalogue import Own
 from laststage.cli.receipt import store_root
 from laststage.errors import UsageError
 from laststage.workspace import Settings
@@ -16,7 +17,8 @@ _KEYS = {
     "mirror", "security-mirror", "npm-registry", "rust-registry", "store", "offline", "allow-stale",
 }  # fmt: skip
 # read by those who need them
-_TABLES = {"app"}
+_OWN = {"bases", "slices", "repositories"}
+_TABLES = {"app", *_OWN}
 
 
 def add_settings(parser: ArgumentParser) -> None:
@@ -52,7 +54,18 @@ def read_settings(options: Namespace, environ: Mapping[str, str], folder: str) -
         offline=options.offline or _flag(file, "offline"),
         allow_stale=options.allow_stale or _flag(file, "allow-stale"),
         lock=os.path.abspath(f"{folder}/{_LOCK}"),
+        own=_own(file, folder),
     )
+
+
+def _own(file: dict[str, object], folder: str) -> Own | None:
+    """Return the bases that the project in *folder* defines; keys stand beside the file."""
+    tables = {name: table for name, table in file.items() if name in _OWN}
+    if not tables:
+        return None
+    from laststage.base.own import read_own
+
+    return read_own(tables, os.path.abspath(folder), f"{folder}/{_FILE}")
 
 
 def epoch_of(environ: Mapping[str, str]) -> int | None:

@@ -5,24 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from msgspec import Struct, structs
+from msgspec import structs
 
 from laststage.debian.packages import Index, Package
 from laststage.debian.release import Release
-
-
-class Repository(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A signed repository: its address, and the file with the keys that may sign it.
-
-    Only the packages *packages* come from it. A name that begins with a letter tells it from others.
-    """
-
-    name: str
-    url: str
-    suite: str
-    key: str
-    packages: tuple[str, ...]
-    components: tuple[str, ...] = ("main",)
+from laststage.debian.repository import Repository
 
 
 class PackageSource(Protocol):

@@ -1,0 +1,183 @@
+"""The Python examples, from their folders to answers over HTTP, as anybody would run them."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import marshal
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.integration
+
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+_BUILD = 1800  # seconds: what the build downloads comes from far away
+MEGABYTE = 1_000_000
+BASE = 38 * MEGABYTE
+VENV = "app/.venv"
+
+
+class Server:
+    """A running image of a server on *port*."""
+
+    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
+        self.process = process
+        self.port = port
+
+    def ask(self, path: str, body: object = None) -> tuple[int, str]:
+        """Return status and text of the answer to a GET, or to a POST of *body* as JSON."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}{path}", data, {"Content-Type": "application/json"}
+        )
+        try:
+            with _OPENER.open(request, timeout=15) as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+
+    def wait(self) -> None:
+        """Return as soon as it answers."""
+        for _ in range(600):
+            try:
+                self.ask("/healthz")
+            except OSError:
+                assert self.process.poll() is None, self.process.communicate()
+                time.sleep(0.1)
+            else:
+                return
+        raise AssertionError("the server does not answer")
+
+    def stop(self) -> int:
+        """Ask it to end; return its exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        self.process.communicate(timeout=30)
+        return self.process.returncode
+
+
+@pytest.fixture
+def serve(laststage, free_port: int) -> Iterator[Callable[..., Server]]:
+    """Return what starts an image, its root read-only and nothing but /tmp to write to."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(name: str, *arguments: str, env: tuple[str, ...] = ()) -> Server:
+        words = [word for one in (f"PORT={free_port}", *env) for word in ("-e", one)]
+        process = laststage.start("run", *words, "--read-only", "--tmpfs", "/tmp", name, *arguments)
+        started.append(process)
+        server = Server(process, free_port)
+        server.wait()
+        return server
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            process.communicate(timeout=20)
+
+
+@pytest.fixture(scope="module")
+def search(laststage, examples) -> dict[str, Any]:
+    return laststage.build("-t", "search", examples / "python-flask", timeout=_BUILD)
+
+
+@pytest.fixture(scope="module")
+def notes(laststage, examples) -> dict[str, Any]:
+    return laststage.build("-t", "notes", examples / "django", timeout=_BUILD)
+
+
+@pytest.fixture(scope="module")
+def shopping(laststage, examples) -> dict[str, Any]:
+    return laststage.build("-t", "shopping", examples / "fastapi", timeout=_BUILD)
+
+
+def assert_minimal(image: Any) -> None:
+    """Nothing is in the image that only a build or a person needs, and it is small without the app."""
+    assert image.config["config"]["User"] == "65532"
+    names = {path.rpartition("/")[2] for path, entry in image.members.items() if not entry.isdir()}
+    assert not names & {"sh", "bash", "dash", "pip", "pip3", "apt", "dpkg", "activate", ".git"}
+    assert not [
+        path for path in image.members if f"{VENV}/lib/python3.13/site-packages/pip" in path
+    ]
+    own = sum(len(data) for path, data in image.files.items() if path.startswith("app/"))
+    native = sum(
+        len(data) for path, data in image.files.items() if "libstdc++" in path or "libgcc" in path
+    )
+    whole = sum(map(len, image.files.values()))
+    assert whole - own - native <= BASE
+
+
+def test_the_search_uses_its_compiled_part(
+    laststage, search: dict[str, Any], serve: Callable[..., Server]
+) -> None:
+    server = serve("search")
+    assert server.ask("/healthz") == (200, "ok\n")
+    [best, *_] = json.loads(server.ask("/search?q=pythn")[1])
+    assert best["word"] == "python"
+    assert "container (" in server.ask("/?q=contaner")[1]
+    assert server.stop() == 0
+
+
+def test_the_image_of_the_search(laststage, search: dict[str, Any]) -> None:
+    image = laststage.image("search:latest")
+    assert_minimal(image)
+    # what the extension links to, and the record by which scanners know whose it is
+    assert any(path.endswith("/libstdc++.so.6") for path in image.members)
+    assert "var/lib/dpkg/status.d/libstdc++6" in image.files
+    assert any("libstdc++" in change for change in search["amended"])
+
+
+def test_the_notes(laststage, notes: dict[str, Any], serve: Callable[..., Server]) -> None:
+    server = serve("notes", env=("SECRET_KEY=for-this-test-alone",))
+    assert server.ask("/healthz") == (200, "ok\n")
+    assert "manage.py migrate" in server.ask("/")[1]
+    assert "font-family" in server.ask("/static/notes/style.css")[1]
+    assert server.stop() == 0
+
+
+def test_the_image_of_the_notes(laststage, notes: dict[str, Any]) -> None:
+    image = laststage.image("notes:latest")
+    assert_minimal(image)
+    assert "app/collected/notes/style.css" in image.files
+    # a value for the step that collects is for that step alone
+    assert not any("only-to-collect" in line for line in image.config["config"]["Env"])
+
+
+def test_the_shopping_list(
+    laststage, shopping: dict[str, Any], serve: Callable[..., Server], free_port: int
+) -> None:
+    server = serve("shopping", "--port", str(free_port))
+    assert json.loads(server.ask("/healthz")[1]) == {"status": "ok"}
+    assert server.ask("/items", {"name": ""})[0] == 422
+    assert server.ask("/items", {"name": "milk", "count": 2})[0] == 201
+    assert json.loads(server.ask("/items")[1]) == [{"name": "milk", "count": 2}]
+    assert server.stop() == 0
+
+
+def test_the_image_of_the_shopping_list(laststage, shopping: dict[str, Any]) -> None:
+    image = laststage.image("shopping:latest")
+    assert_minimal(image)
+    compiled = image.files["app/app/__pycache__/main.cpython-313.pyc"]
+    # unchecked, by hash: no time stamp can make it stale
+    assert int.from_bytes(compiled[4:8], "little") == 1
+    if compiled[:4] == importlib.util.MAGIC_NUMBER:
+        assert marshal.loads(compiled[16:]).co_filename == "/app/app/main.py"
+    else:
+        assert b"/app/app/main.py" in compiled
+    packages = f"{VENV}/lib/python3.13/site-packages"
+    assert f"{packages}/fastapi/__init__.py" in image.files
+    assert any(path.startswith(f"{packages}/fastapi/__pycache__/") for path in image.files)
+
+
+def test_the_same_sources_give_the_same_image(
+    laststage, shopping: dict[str, Any], examples
+) -> None:
+    again = laststage.build("--no-cache", "-t", "again", examples / "fastapi", timeout=_BUILD)
+    assert again["digest"] == shopping["digest"]
