@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from laststage.engine.copying import Fetched
     from laststage.graph.operations import RemoteFile
     from laststage.net.http import UrllibTransport
+    from laststage.registry.client import Registry
     from laststage.sandbox.git import Git
     from laststage.sandbox.runtime import OciRuntime
 
@@ -44,7 +45,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     *path* is where programs are looked for; *mirror* and *security_mirror* are Debian's, empty for
     those that the host's apt uses; *registries* by name, where Debian's own clients would not do;
     *proxies* by scheme. *lock* is the file that pins bases, empty for none; *own* are
-    the bases that a project defines itself.
+    the bases that a project defines itself. *logins* is Docker's file of logins to registries;
+    *insecure_registries* are hosts that need neither TLS nor a certificate that holds.
     """
 
     store: str
@@ -59,6 +61,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     allow_stale: bool = False
     lock: str = ""
     own: Own | None = None
+    logins: str = ""
+    insecure_registries: tuple[str, ...] = ()
 
 
 class Workspace:
@@ -156,6 +160,30 @@ class Workspace:
             ca_file=self.ca_bundle(),
             proxies=self.settings.proxies,
             no_proxy=self.settings.no_proxy,
+        )
+
+    def registry(self) -> Registry:
+        """Return what speaks to registries, with the logins that Docker's file keeps.
+
+        Raise CredentialsError if that file cannot be read.
+        """
+        from laststage.registry.client import Registry
+        from laststage.registry.credentials import Credentials, read_docker_config
+        from laststage.registry.names import RegistryConfig
+        from laststage.sandbox.credentials import HelperPrograms
+        from laststage.store import atomic
+
+        settings = self.settings
+        data = atomic.read(settings.logins) if settings.logins else None
+        return Registry(
+            self.transport(),
+            self.store,
+            config=RegistryConfig(insecure=settings.insecure_registries),
+            credentials=Credentials(
+                [read_docker_config(data, settings.logins)] if data else [],
+                runner=HelperPrograms(settings.path),
+            ),
+            sink=self.sink,
         )
 
     def ca_bundle(self) -> str | None:

@@ -17,6 +17,7 @@ from laststage.cli.settings import add_settings, read_settings
 from laststage.cli.shown import make_display
 from laststage.errors import UsageError
 from laststage.model.platform import Platform
+from laststage.model.reference import Reference
 from laststage.model.size import human_size
 from laststage.workspace import Workspace
 
@@ -33,6 +34,10 @@ def configure(parser: ArgumentParser) -> None:
     one = commands.add_parser("build", help="make an image that is a base and nothing else")
     one.add_argument("name", metavar="NAME", help="the base")
     one.add_argument("-t", "--tag", metavar="TAG", action="append", default=[], help="name it")
+    _common(one, platform=True)
+    one = commands.add_parser("push", help="make a base and put it into a registry")
+    one.add_argument("name", metavar="NAME", help="the base")
+    one.add_argument("destination", metavar="REFERENCE", help="where to: registry/name:tag")
     _common(one, platform=True)
     one = commands.add_parser("lock", help=f"pin the bases of a project in {NAME}")
     one.add_argument("names", metavar="NAME", nargs="*", help="bases to pin beside the project's")
@@ -55,6 +60,7 @@ def run(options: Namespace) -> int:
         "list": _list,
         "show": _show,
         "build": _build,
+        "push": _push,
         "lock": _lock,
         "diff": _diff,
     }
@@ -125,22 +131,34 @@ def _show(workspace: Workspace, options: Namespace) -> str:
 
 
 def _build(workspace: Workspace, options: Namespace) -> str:
-    reference = found.base_reference(workspace, options.name)
-    report = api.build(
-        workspace,
-        api.BuildRequest(
-            context=".",
-            dockerfile=f"FROM {reference}\n",
-            ignore="*",
-            tags=tuple(options.tag),
-            platform=Platform.parse(options.platform) if options.platform else None,
-            epoch=0,
-        ),
-    )
+    report = _built(workspace, options, tuple(options.tag))
     if options.json:
         return _json({"digest": report.image.manifest.digest, "weight": report.weight})
-    name = ", ".join(report.references) or str(reference)
+    name = ", ".join(report.references) or options.name
     return f"{name}  {report.image.manifest.digest}  {human_size(report.weight.size)}\n"
+
+
+def _push(workspace: Workspace, options: Namespace) -> str:
+    destination = Reference.parse(options.destination)
+    report = _built(workspace, options, ())
+    digest = workspace.registry().push(report.image.manifest, destination)
+    if options.json:
+        return _json({"reference": str(destination), "digest": str(digest)})
+    return f"{destination}  {digest}\n"
+
+
+def _built(workspace: Workspace, options: Namespace, tags: tuple[str, ...]) -> api.BuildReport:
+    """Return the report of building the image that is the base and nothing else."""
+    reference = found.base_reference(workspace, options.name)
+    request = api.BuildRequest(
+        context=".",
+        dockerfile=f"FROM {reference}\n",
+        ignore="*",
+        tags=tags,
+        platform=Platform.parse(options.platform) if options.platform else None,
+        epoch=0,
+    )
+    return api.build(workspace, request)
 
 
 def _lock(workspace: Workspace, options: Namespace) -> str:

@@ -15,6 +15,7 @@ _FILE = "laststage.toml"
 _LOCK = "laststage.lock"
 _KEYS = {
     "mirror", "security-mirror", "npm-registry", "rust-registry", "store", "offline", "allow-stale",
+    "insecure-registries",
 }  # fmt: skip
 # read by those who need them
 _OWN = {"bases", "slices", "repositories"}
@@ -55,7 +56,22 @@ def read_settings(options: Namespace, environ: Mapping[str, str], folder: str) -
         allow_stale=options.allow_stale or _flag(file, "allow-stale"),
         lock=os.path.abspath(f"{folder}/{_LOCK}"),
         own=_own(file, folder),
+        logins=_logins(environ),
+        insecure_registries=_texts(file, "insecure-registries"),
     )
+
+
+def _logins(environ: Mapping[str, str]) -> str:
+    home = environ.get("HOME", "")
+    folder = environ.get("DOCKER_CONFIG") or (f"{home}/.docker" if home else "")
+    return f"{folder}/config.json" if folder else ""
+
+
+def _texts(file: dict[str, object], key: str) -> tuple[str, ...]:
+    value = file.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
+        raise UsageError(f"the setting {key} must be a list of texts", where=_FILE)
+    return tuple(value)
 
 
 def _own(file: dict[str, object], folder: str) -> Own | None:
