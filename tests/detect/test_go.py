@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from laststage.detect.errors import AmbiguousAppError, NoAppError
+from laststage.detect.errors import AmbiguousAppError, NoAppError, UnsupportedAppError
 from laststage.detect.folder import detect
 from laststage.detect.go import EVERYTHING, GoProfile
 from laststage.detect.settings import AppSettings
@@ -94,14 +94,23 @@ def test_dependencies(find: Find, text: str, expected: bool) -> None:
     ("text", "expected"),
     [
         ("replace example.test/x => ./x", True),
-        ("replace (\n\texample.test/x v1.0.0 => ../x\n)", True),
-        ("replace example.test/x => /srv/x", True),
+        ("replace (\n\texample.test/x v1.0.0 => ./x/y\n)", True),
         ("replace example.test/x => example.test/y v1.0.0", False),
         ("replace example.test/x => example.test/y/z v1.0.0", False),
     ],
 )
 def test_modules_in_folders(find: Find, text: str, expected: bool) -> None:
     assert find({"go.mod": f"{MOD}\n{text}\n", "main.go": MAIN}).has_local_modules is expected
+
+
+@pytest.mark.parametrize("target", ["../x", "/srv/x"])
+def test_a_module_outside_the_folder(find: Find, target: str) -> None:
+    with pytest.raises(
+        UnsupportedAppError, match=f"needs the folder {target}, which is outside"
+    ) as caught:
+        find({"go.mod": f"{MOD}\nreplace example.test/x => {target}\n", "main.go": MAIN})
+    assert caught.value.where.endswith("/go.mod:5")
+    assert "--package" in caught.value.hint
 
 
 def test_vendored(find: Find) -> None:
@@ -136,7 +145,10 @@ def test_several_programs(find: Find, make_tree: MakeTree) -> None:
         detect(folder)
     error = caught.value
     assert error.message == "the Go module has 3 programs: ./cmd/a, ./cmd/b, ./tool"
-    assert error.hint == "choose one: --package ./cmd/a"
+    assert error.hint == (
+        'choose one: package = "./cmd/a" or package = "./cmd/b" or package = "./tool" under [app] in '
+        "laststage.toml, or --package ./cmd/a"
+    )
     assert error.where == f"{folder}/go.mod"
     assert (error.code, error.exit_code) == ("LS702", 2)
 
@@ -206,7 +218,7 @@ def test_what_cannot_be_read(make_tree: MakeTree) -> None:
         detect(make_tree({}) + "/none")
     folder = make_tree({})
     os.mkdir(f"{folder}/go.mod")
-    with pytest.raises(UsageError, match="cannot read the file"):
+    with pytest.raises(UsageError, match="cannot read it: Is a directory"):
         detect(folder)
     with pytest.raises(NoAppError, match="names no module"):
         detect(make_tree({"go.mod": "go 1.24\n"}))

@@ -213,9 +213,7 @@ def test_its_image_is_a_server_and_the_site(laststage, pages, page, name: str) -
     programs = {path for path in image.files if "/bin/" in path or "/sbin/" in path}
     assert programs == {"usr/sbin/nginx"}
     assert not [path for path in image.files if "node_modules" in path or path.endswith(".tsx")]
-    site = sum(
-        len(data) for path, data in image.files.items() if path.startswith("usr/share/nginx/")
-    )
+    site = sum(len(data) for path, data in image.files.items() if path.startswith("site/"))
     assert sum(map(len, image.files.values())) - site < WITHOUT_FILES
 
 

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from laststage.detect.folder import detect
+from laststage.detect.settings import AppSettings
 from laststage.dockerfile.ignore import IgnoreFile
 from laststage.dockerfile.parser import parse
+from laststage.plan.additions import Additions
 from laststage.plan.plan import Plan, make_plan
 
 MakeTree = Callable[[Mapping[str, str | bytes]], str]
@@ -19,6 +21,8 @@ GOLDEN = Path(__file__).parent / "golden"
 MAIN = "package main\n\nfunc main() {}\n"
 WEB = 'package main\n\nimport "net/http"\n\nfunc main() { http.ListenAndServe(":80", nil) }\n'
 CLOCK = 'package main\n\nimport "time"\n\nfunc main() { println(time.Now().String()) }\n'
+SUM = "example.test/lib v1.0.0 h1:x\nexample.test/lib v1.0.0/go.mod h1:y\n"
+SQLITE = "\nrequire github.com/mattn/go-sqlite3 v1.14.0\n"
 REQUIRE = "\nrequire example.test/lib v1.0.0\n"
 
 
@@ -28,7 +32,7 @@ def mod(version: str = "1.24", more: str = "") -> str:
 
 CASES: dict[str, dict[str, str | bytes]] = {
     "no-dependencies": {"go.mod": mod(), "main.go": MAIN},
-    "dependencies": {"go.mod": mod(more=REQUIRE), "go.sum": "", "main.go": MAIN},
+    "dependencies": {"go.mod": mod(more=REQUIRE), "go.sum": SUM, "main.go": MAIN},
     "vendored": {"go.mod": mod(more=REQUIRE), "main.go": MAIN, "vendor/modules.txt": ""},
     "local-module": {
         "go.mod": mod(more=REQUIRE + "\nreplace example.test/lib => ./lib\n"),
@@ -39,6 +43,35 @@ CASES: dict[str, dict[str, str | bytes]] = {
     "command": {"go.mod": mod(), "cmd/server/main.go": MAIN, "app.go": "package app\n"},
     "network": {"go.mod": mod(), "main.go": WEB},
     "clock": {"go.mod": mod(), "main.go": CLOCK},
+    "workspace": {
+        "go.work": "go 1.25\n\nuse ./api\nuse ./lib\n",
+        "api/go.mod": "module example.test/api\n\ngo 1.25\n",
+        "api/main.go": MAIN,
+        "lib/go.mod": "module example.test/lib\n",
+        "lib/lib.go": "package lib\n",
+    },
+    "below": {"backend/go.mod": mod(more=REQUIRE), "backend/go.sum": SUM, "backend/main.go": MAIN},
+    "without-module": {"main.go": WEB},
+    "without-sums": {"go.mod": mod(more=REQUIRE), "main.go": MAIN},
+    "sqlite": {
+        "go.mod": mod(more=SQLITE),
+        "go.sum": "github.com/mattn/go-sqlite3 v1.14.0 h1:x\n",
+        "main.go": 'package main\n\nfunc main() { open("./data.db") }\n',
+    },
+    "own-c": {"go.mod": mod(), "main.go": 'package main\n\nimport "C"\n\nfunc main() {}\n'},
+    "reads": {
+        "go.mod": mod(),
+        "main.go": 'package main\n\nfunc main() { open("./views"); open("conf/a.json"); _ = os.Getenv("PORT") }\n',
+        "views/a.html": "",
+        "conf/a.json": "",
+        "Procfile": "web: app -v\n",
+    },
+    "frontend": {
+        "go.mod": mod(),
+        "main.go": 'package main\n\nimport "embed"\n\n//go:embed ui/dist\nvar files embed.FS\n\nfunc main() {}\n',
+        "ui/package.json": '{"scripts": {"build": "vite build"}}',
+        "ui/package-lock.json": '{"lockfileVersion": 3, "packages": {"": {}}}',
+    },
     "named-like-a-folder": {"go.mod": "module example.test/run\n\ngo 1.24\n", "main.go": MAIN},
 }
 
@@ -60,12 +93,13 @@ def test_every_golden_file_has_a_case() -> None:
 def test_it_is_a_dockerfile_of_two_stages(make_tree: MakeTree, name: str) -> None:
     plan = planned(make_tree, name)
     dockerfile = parse(plan.dockerfile)
-    build, last = dockerfile.stages
+    *first, build, last = dockerfile.stages
+    assert [stage.name for stage in first] == ["frontend"] * (name == "frontend")
     assert (build.name, last.name) == ("build", "")
     assert set(last.base.omit) == {"ca-certificates", "media-types", "netbase", "tzdata"} - set(
         plan.needs
     )
-    assert f'ENTRYPOINT ["{plan.program}"]' in plan.dockerfile.splitlines()
+    assert f'ENTRYPOINT ["{plan.program}' in plan.dockerfile
     assert plan.dockerfile.endswith("\n")
     assert "\n\n\n" not in plan.dockerfile
 
@@ -73,8 +107,8 @@ def test_it_is_a_dockerfile_of_two_stages(make_tree: MakeTree, name: str) -> Non
 @pytest.mark.parametrize(
     ("version", "asks"),
     [
-        ("1.21", False), ("1.24", False), ("1.24.0", False), ("1.24.1", True), ("1.25", True),
-        ("1.25.0", True), ("2.0", True), ("1.9.9", False),
+        ("1.21", False), ("1.24", False), ("1.24.0", False), ("1.24.1", True), ("1.25", False),
+        ("1.25.0", False), ("1.27.3", True), ("1.28", True), ("2.0", True), ("1.9.9", False),
     ],
 )  # fmt: skip
 def test_a_later_go_is_asked_for(make_tree: MakeTree, version: str, asks: bool) -> None:
@@ -85,7 +119,7 @@ def test_a_later_go_is_asked_for(make_tree: MakeTree, version: str, asks: bool) 
 
 def test_certificates_and_zones_stay_for_who_uses_the_network(make_tree: MakeTree) -> None:
     plan = planned(make_tree, "network")
-    assert "omit=" not in plan.dockerfile
+    assert plan.dockerfile.count("omit=") == 1  # the builder's
     assert {"ca-certificates", "tzdata"} <= set(plan.needs)
 
 
@@ -118,3 +152,27 @@ def test_a_program_in_bin(make_tree: MakeTree) -> None:
     folder = make_tree({"go.mod": mod(), "bin/tool/main.go": MAIN})
     ignore = IgnoreFile.parse(make_plan(detect(folder)).dockerignore)
     assert not ignore.ignores("bin/tool/main.go")
+
+
+def test_a_program_that_turns_out_to_need_the_c_library(make_tree: MakeTree) -> None:
+    profile = detect(make_tree(CASES["no-dependencies"]))
+    plan = make_plan(profile, Additions(base="base-nossl"))
+    assert "FROM gcr.io/distroless/base-nossl-debian13:nonroot\n" in plan.dockerfile
+    assert plan.program == ""
+
+
+def test_what_the_owner_says_of_build_files_and_start(make_tree: MakeTree) -> None:
+    said = AppSettings(
+        build="make dist",
+        output="dist/app",
+        files=("data/",),
+        start="app serve",
+        packages=("libx1",),
+    )
+    text = make_plan(detect(make_tree(CASES["no-dependencies"]), said)).dockerfile
+    assert "make dist && \\\n    install -D dist/app /out/app" in text
+    assert "FROM golang:1.24-trixie AS build" in text
+    assert "c-compiler" not in text
+    assert "WORKDIR /app\nCOPY data ./data\n" in text
+    assert 'ENTRYPOINT ["/usr/local/bin/app", "serve"]' in text
+    assert "dpkg -L libx1" in text

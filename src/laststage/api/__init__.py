@@ -8,12 +8,14 @@ report = build(Workspace(Settings(store="/tmp/store")), BuildRequest(context="."
 
 from laststage.api.building import build, inputs_of, lowered
 from laststage.api.planning import plan
+from laststage.api.reaching import Reach
 from laststage.api.request import POLICIES, BuildReport, BuildRequest
 
 __all__ = [
     "POLICIES",
     "BuildReport",
     "BuildRequest",
+    "Reach",
     "build",
     "inputs_of",
     "lowered",

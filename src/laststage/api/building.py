@@ -10,6 +10,7 @@ from laststage.analysis.weighing import Scales, Weight
 from laststage.api.amending import Examiner, Sight, describe
 from laststage.api.images import ImageSource
 from laststage.api.planning import plan
+from laststage.api.reaching import Reach
 from laststage.api.request import BuildReport, BuildRequest
 from laststage.base.bases import Base
 from laststage.detect.profile import App
@@ -47,11 +48,11 @@ def build(workspace: Workspace, request: BuildRequest) -> BuildReport:
 
 def _build_app(workspace: Workspace, request: BuildRequest) -> BuildReport:
     """Plan the app, build it, and amend the plan by what the image turns out to need."""
-    profile, planned = plan(request.context, request.app)
+    profile, planned = plan(request.context, request.app, reach=Reach(workspace))
     additions, executed = NOTHING, 0
     changes: tuple[str, ...] = ()
     for _ in range(_ROUNDS):
-        current = _Build(workspace, _planned(request, planned))
+        current = _Build(workspace, _planned(request, profile, planned))
         report = current.run()
         executed += report.executed
         found = current.examined(planned, additions, profile)
@@ -74,7 +75,7 @@ def _build_app(workspace: Workspace, request: BuildRequest) -> BuildReport:
 def lowered(workspace: Workspace, request: BuildRequest) -> tuple[str, Lowered]:
     """Return the Dockerfile that *request* means, as text, and its graph; nothing is built."""
     if request.dockerfile is None:
-        request = _planned(request, plan(request.context, request.app)[1])
+        request = _planned(request, *plan(request.context, request.app, reach=Reach(workspace)))
     workspace.enter()
     return request.dockerfile or "", _Build(workspace, request).lowered()[1]
 
@@ -82,19 +83,29 @@ def lowered(workspace: Workspace, request: BuildRequest) -> tuple[str, Lowered]:
 def bases_of(workspace: Workspace, request: BuildRequest) -> tuple[Base, ...]:
     """Return the bases that *request* would have assembled; nothing is built."""
     if request.dockerfile is None:
-        request = _planned(request, plan(request.context, request.app)[1])
+        request = _planned(request, *plan(request.context, request.app, reach=Reach(workspace)))
     whole = _Build(workspace, request)
     whole.lowered()
     return whole.assembled
 
 
-def _planned(request: BuildRequest, planned: Plan) -> BuildRequest:
+def _planned(request: BuildRequest, profile: App, planned: Plan) -> BuildRequest:
     return msgspec.structs.replace(
         request,
         dockerfile=planned.dockerfile,
-        ignore=planned.dockerignore + request.ignore,
+        ignore=planned.dockerignore + _own_rules(request.ignore, profile),
         proof=True,
     )
+
+
+def _own_rules(ignore: str, profile: App) -> str:
+    """Return the rules of the app's own ignore file that a plan for *profile* goes by.
+
+    There are none where they leave out the very file that the app is known by: they are for a
+    Dockerfile that copies what was built outside of it.
+    """
+    known_by = profile.evidence[0].where.partition(":")[0] if profile.evidence else ""
+    return "" if IgnoreFile.parse(ignore).ignores(known_by) else ignore
 
 
 # A library brings libraries of its own; more rounds than this mean that something goes round.

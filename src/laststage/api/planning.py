@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from laststage.api.reaching import Reach, reached_from
 from laststage.detect.profile import App
 from laststage.detect.settings import AppSettings
 from laststage.plan.plan import Plan, make_plan
 
 
-def plan(folder: str, said: AppSettings | None = None) -> tuple[App, Plan]:
+def plan(
+    folder: str, said: AppSettings | None = None, *, reach: Reach | None = None
+) -> tuple[App, Plan]:
     """Return what the app in *folder* is and how it would be built.
 
-    Raise a PlanError that says why if there is no plan for it.
+    With *reach* the plan is one for what this machine can fetch. Raise a PlanError that says why
+    if there is no plan.
     """
     from laststage.detect.folder import detect
 
+    if reach is not None:
+        said = reached_from(folder, said or AppSettings(), reach)
     profile = detect(folder, said)
     return profile, make_plan(profile)

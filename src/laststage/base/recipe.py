@@ -151,7 +151,7 @@ def find_recipe(reference: Reference) -> tuple[Recipe, str]:
 
 def _short(reference: Reference) -> str:
     """Return the name of *reference*, without what stands before Docker Hub's own images in full."""
-    if reference.domain in ("", "docker.io", "index.docker.io"):
+    if reference.domain.rpartition("index.")[2] in ("", "docker.io"):
         return reference.path.removeprefix("library/")
     return reference.name
 

@@ -1,11 +1,22 @@
-"""Placeholder."""
+"""Static sites: what a tool builds, or what is there as it is, for nginx to serve."""
 
 from __future__ import annotations
 
 from laststage.detect.files import AppFolder
-from laststage.detect.profile import App
+from laststage.detect.static_generators import generator_profile, is_hugo
+from laststage.detect.static_packages import package_profile, site_package
+from laststage.detect.static_plain import plain_profile
+from laststage.detect.static_profile import StaticProfile
 
 
-def detect(app: AppFolder) -> App | None:  # noqa: ARG001
-    """Return None."""
-    return None
+def detect(app: AppFolder) -> StaticProfile | None:
+    """Return the profile of the site in the folder; see detect.folder.Detector."""
+    forced = app.said.language == "static"
+    if app.said.start and not forced:
+        return None
+    # Hugo has tools of JavaScript work for it, and is the one that makes the site
+    if is_hugo(app) and (found := generator_profile(app)):
+        return found
+    if package := site_package(app, forced=forced):
+        return package_profile(app, package)
+    return generator_profile(app) or plain_profile(app, forced=forced)

@@ -79,7 +79,8 @@ class Stage:
                 f'dpkg-query -s "$package" > "{_RECORDS}/var/lib/dpkg/status.d/$package"; '
                 f'cp -a --parents "/usr/share/doc/$package/copyright" {_RECORDS}; done'
             )
-            commands.insert(0, f"mkdir -p {_RECORDS}/var/lib/dpkg/status.d")
+            # from the root: bookworm's cp --parents looks for an absolute path below where it is
+            commands[:0] = [f"mkdir -p {_RECORDS}/var/lib/dpkg/status.d", "cd /"]
             self.comment(
                 "what the last stage needs of these packages, and what scanners read of them"
             )

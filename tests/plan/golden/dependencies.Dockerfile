@@ -1,6 +1,7 @@
 # The Go program app, built in one stage, run from another with nothing else in it.
 # Build it with laststage, or with any other builder.
 
+# laststage: omit=c-compiler,tools,vcs
 FROM golang:1.24-trixie AS build
 WORKDIR /src
 ENV CGO_ENABLED=0

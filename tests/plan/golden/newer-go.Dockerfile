@@ -1,7 +1,8 @@
 # The Go program app, built in one stage, run from another with nothing else in it.
 # Build it with laststage, or with any other builder.
 
-FROM golang:1.24-trixie AS build
+# laststage: omit=c-compiler,tools,vcs
+FROM golang:1.27-trixie AS build
 WORKDIR /src
 ENV CGO_ENABLED=0
 ENV GOTOOLCHAIN=auto

@@ -1,0 +1,22 @@
+# The Go program app, built in one stage, run from another with nothing else in it.
+# Build it with laststage, or with any other builder.
+
+# laststage: omit=c-compiler,tools,vcs
+FROM golang:1.24-trixie AS build
+WORKDIR /src
+ENV CGO_ENABLED=0
+COPY . .
+RUN --mount=type=cache,target=/go/pkg/mod \
+    --mount=type=cache,target=/root/.cache/go-build \
+    go build -trimpath -buildvcs=false -ldflags="-s -w -buildid=" -o /out/app .
+
+# laststage: omit=ca-certificates,media-types,netbase,tzdata
+FROM gcr.io/distroless/static-debian13:nonroot
+COPY --from=build /out/app /usr/local/bin/app
+# What the program reads and makes, by paths from the folder that it runs in.
+WORKDIR /app
+COPY conf/a.json ./conf/a.json
+COPY views ./views
+ENV PORT=8080
+EXPOSE 8080
+ENTRYPOINT ["/usr/local/bin/app", "-v"]

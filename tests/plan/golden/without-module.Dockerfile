@@ -1,0 +1,18 @@
+# The Go program tree1, built in one stage, run from another with nothing else in it.
+# Build it with laststage, or with any other builder.
+
+# laststage: omit=c-compiler,tools,vcs
+FROM golang:1.27-trixie AS build
+WORKDIR /src
+ENV CGO_ENABLED=0
+COPY . .
+RUN --mount=type=cache,target=/go/pkg/mod \
+    --mount=type=cache,target=/root/.cache/go-build \
+    go mod init tree1 && \
+    go mod tidy && \
+    go build -trimpath -buildvcs=false -mod=mod -ldflags="-s -w -buildid=" -o /out/tree1 .
+
+FROM gcr.io/distroless/static-debian13:nonroot
+COPY --from=build /out/tree1 /tree1
+EXPOSE 80
+ENTRYPOINT ["/tree1"]

@@ -1,0 +1,20 @@
+# The Node app app, built in one stage, run from another that has Node and the app in it.
+# Build it with laststage, or with any other builder.
+
+FROM node:24-trixie-slim AS build
+WORKDIR /app
+COPY . .
+RUN --mount=type=cache,target=/root/.npm \
+    npm ci --no-audit --no-fund
+# What only the build needed goes.
+RUN --mount=type=cache,target=/root/.npm \
+    npm prune --omit=dev --ignore-scripts --no-audit --no-fund
+
+# Node is the entrypoint of this base, which has neither a shell nor npm.
+FROM gcr.io/distroless/nodejs24-debian13:nonroot
+WORKDIR /app
+COPY --from=build /app ./
+ENV NODE_ENV=production \
+    PORT=4000
+EXPOSE 4000
+CMD ["dist/main.js"]

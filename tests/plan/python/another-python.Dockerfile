@@ -1,0 +1,62 @@
+# The Python app.
+# interpreter, what the app depends on and the app, and nothing else.
+# Build it with laststage, or with any other builder.
+
+FROM python:3.12-slim-trixie AS build
+# The environment stands where it will run. It has no pip of its own:
+# the builder's installs into it, so that none is left in the image.
+RUN /usr/local/bin/python3.12 -m venv --without-pip /app/.venv
+ENV PATH=/app/.venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    PIP_PYTHON=/app/.venv/bin/python \
+    PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_ROOT_USER_ACTION=ignore \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONHASHSEED=0
+# Another index than pip's own: --build-arg PIP_INDEX_URL=...
+ARG PIP_INDEX_URL
+WORKDIR /src
+# Dependencies change less often than sources: installed first, kept in a cache.
+COPY requirements.txt ./
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip install --no-compile -r requirements.txt gunicorn==23.0.0
+# Old packages import what only setuptools brings, and do not ask for it.
+RUN --mount=type=cache,target=/root/.cache/pip \
+    cd /app/.venv/lib/python3.12/site-packages && \
+    if [ ! -d pkg_resources ] && grep -rqE '^(import|from) (pkg_resources|distutils)' --include='*.py' \
+      --exclude-dir=setuptools --exclude-dir=_distutils_hack --exclude-dir=cffi --exclude-dir=Cython --exclude-dir=numpy .; then pip install --no-compile 'setuptools<81'; fi
+# Tests of packages stay behind, unless something imports them, and so do the sources of
+# translations and what is for interactive shells. Then byte code, made once, and valid
+# whatever the time stamps say.
+RUN cd /app/.venv/lib/python3.12/site-packages && \
+    for package in */; do [ -d "$package" ] || continue; grep -rqE '^ *(from|import) .*\btests\b' --include='*.py' --exclude-dir=tests "$package" || \
+      find "$package" -type d -name tests -prune -exec rm -rf {} +; done && \
+    find . -name '*.po' -delete && \
+    rm -f ../../../bin/[Aa]ctivate* ../../../.gitignore && \
+    { python -m compileall -q --invalidation-mode unchecked-hash . || true; }
+COPY . .
+# Byte code that is valid whatever the time stamps say; the paths in it are the last stage's.
+RUN python -m compileall -q --invalidation-mode unchecked-hash -s /src -p /app /src || true
+# The interpreter with its library, without what no server uses. What it links to beyond
+# the base comes from the look at the built image.
+RUN mkdir -p /python/usr/local/bin /python/usr/local/lib && \
+    cp -a /usr/local/bin/python3 /usr/local/bin/python3.12 /python/usr/local/bin/ && \
+    cp -a /usr/local/lib/libpython3.12*.so* /python/usr/local/lib/ && \
+    cp -a /usr/local/lib/python3.12 /python/usr/local/lib/ && \
+    cd /python && \
+    rm -rf usr/local/lib/python3.12/config-* usr/local/lib/python3.12/ensurepip usr/local/lib/python3.12/idlelib usr/local/lib/python3.12/lib2to3 usr/local/lib/python3.12/pydoc_data usr/local/lib/python3.12/site-packages usr/local/lib/python3.12/test usr/local/lib/python3.12/tkinter usr/local/lib/python3.12/turtle.py usr/local/lib/python3.12/turtledemo usr/local/lib/python3.12/lib-dynload/_tkinter* usr/local/lib/python3.12/lib-dynload/_test* usr/local/lib/python3.12/lib-dynload/_ctypes_test* && \
+    find . -name __pycache__ -prune -exec rm -rf {} + && \
+    python -m compileall -q --invalidation-mode unchecked-hash -s /python -p / /python/usr/local/lib/python3.12
+
+FROM gcr.io/distroless/base-debian13:nonroot
+# the builder's own interpreter, as no base has this version
+COPY --from=build /python/ /
+COPY --from=build /app/.venv /app/.venv
+COPY --from=build /src /app
+WORKDIR /app
+ENV PATH=/app/.venv/bin:/usr/local/bin:/usr/bin:/bin \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    HOME=/tmp \
+    PORT=8000
+EXPOSE 8000
+ENTRYPOINT ["/app/.venv/bin/python", "-m", "gunicorn", "--worker-tmp-dir", "/dev/shm", "--threads", "4", "app:app"]

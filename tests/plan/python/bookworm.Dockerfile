@@ -1,0 +1,51 @@
+# The Python app.
+# interpreter, what the app depends on and the app, and nothing else.
+# Build it with laststage, or with any other builder.
+
+FROM python:3.11-slim-bookworm AS build
+# The environment stands where it will run, and its interpreter too. It has no pip of its own:
+# the builder's installs into it, so that none is left in the image.
+RUN { [ -e /usr/bin/python3.11 ] || ln -s "$(command -v python3.11)" /usr/bin/python3.11; } && \
+    /usr/bin/python3.11 -m venv --without-pip /app/.venv
+ENV PATH=/app/.venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    PIP_PYTHON=/app/.venv/bin/python \
+    PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_ROOT_USER_ACTION=ignore \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONHASHSEED=0
+# Another index than pip's own: --build-arg PIP_INDEX_URL=...
+ARG PIP_INDEX_URL
+WORKDIR /src
+# Dependencies change less often than sources: installed first, kept in a cache.
+COPY requirements.txt ./
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip install --no-compile -r requirements.txt
+# Old packages import what only setuptools brings, and do not ask for it.
+RUN --mount=type=cache,target=/root/.cache/pip \
+    cd /app/.venv/lib/python3.11/site-packages && \
+    if [ ! -d pkg_resources ] && grep -rqE '^(import|from) pkg_resources' --include='*.py' \
+      --exclude-dir=setuptools --exclude-dir=_distutils_hack --exclude-dir=cffi --exclude-dir=Cython --exclude-dir=numpy .; then pip install --no-compile 'setuptools<81'; fi
+# Tests of packages stay behind, unless something imports them, and so do the sources of
+# translations and what is for interactive shells. Then byte code, made once, and valid
+# whatever the time stamps say.
+RUN cd /app/.venv/lib/python3.11/site-packages && \
+    for package in */; do [ -d "$package" ] || continue; grep -rqE '^ *(from|import) .*\btests\b' --include='*.py' --exclude-dir=tests "$package" || \
+      find "$package" -type d -name tests -prune -exec rm -rf {} +; done && \
+    find . -name '*.po' -delete && \
+    rm -f ../../../bin/[Aa]ctivate* ../../../.gitignore && \
+    { python -m compileall -q --invalidation-mode unchecked-hash . || true; }
+COPY . .
+# Byte code that is valid whatever the time stamps say; the paths in it are the last stage's.
+RUN python -m compileall -q --invalidation-mode unchecked-hash -s /src -p /app /src || true
+
+FROM gcr.io/distroless/python3-debian12:nonroot
+# It writes into its own folder, so that belongs to the user it runs as: copied first,
+# as it is who makes a folder that says whose it is.
+COPY --from=build --chown=65532:65532 /src /app
+COPY --from=build /app/.venv /app/.venv
+WORKDIR /app
+ENV PATH=/app/.venv/bin:/usr/local/bin:/usr/bin:/bin \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    HOME=/tmp
+ENTRYPOINT ["/app/.venv/bin/python", "main.py"]

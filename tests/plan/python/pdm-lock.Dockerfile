@@ -1,0 +1,109 @@
+# The Python app.
+# interpreter, what the app depends on and the app, and nothing else.
+# Build it with laststage, or with any other builder.
+
+FROM python:3.13-slim-trixie AS build
+# The environment stands where it will run, and its interpreter too. It has no pip of its own:
+# the builder's installs into it, so that none is left in the image.
+RUN { [ -e /usr/bin/python3.13 ] || ln -s "$(command -v python3.13)" /usr/bin/python3.13; } && \
+    /usr/bin/python3.13 -m venv --without-pip /app/.venv
+ENV PATH=/app/.venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    PIP_PYTHON=/app/.venv/bin/python \
+    PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_ROOT_USER_ACTION=ignore \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONHASHSEED=0
+# Another index than pip's own: --build-arg PIP_INDEX_URL=...
+ARG PIP_INDEX_URL
+WORKDIR /src
+# Dependencies change less often than sources: installed first, kept in a cache.
+COPY pyproject.toml pdm.lock ./
+# pdm.lock as a list for pip, of what it pins for this machine, with all hashes.
+# pip resolves nothing, and refuses a file with another hash.
+RUN /usr/bin/python3.13 <<'EOF'
+import json, sys, tomllib
+from pip._vendor.packaging.markers import Marker
+from pip._vendor.packaging.specifiers import InvalidSpecifier, SpecifierSet
+from pip._vendor.packaging.utils import canonicalize_name
+
+python = "%d.%d.%d" % sys.version_info[:3]
+locked, other = {}, {}
+
+def here(marker):  # whether a marker holds for this interpreter on this machine
+    return not marker or Marker(marker).evaluate({"extra": ""})
+
+def runs_on(constraint):  # whether a constraint on Python allows this one
+    try:
+        return SpecifierSet(constraint or "").contains(python)
+    except InvalidSpecifier:
+        return True
+
+def add(name, version, hashes):
+    if hashes:
+        known = locked.setdefault(f"{canonicalize_name(name)}=={version}", set())
+        known.update(f"--hash={one}" for one in hashes)
+    else:
+        other[f"{name}=={version}"] = None
+
+def repository(name, url, revision, folder=""):
+    end = f"#subdirectory={folder}" if folder else ""
+    other[f"{name} @ git+{url}@{revision}{end}"] = None
+
+with open("pdm.lock", "rb") as file:
+    lock = tomllib.load(file)
+for package in lock.get("package", ()):
+    if "default" not in package.get("groups", ["default"]) or not here(package.get("marker")):
+        continue
+    if package.get("extras") and not package.get("files"):
+        continue  # the same package once more, for what an extra of it brings
+    if not runs_on(package.get("requires_python")):
+        continue
+    name, version = package["name"], package.get("version", "")
+    files = package.get("files") or lock["metadata"].get("files", {}).get(f"{name} {version}", ())
+    if "git" in package:
+        repository(name, package["git"], package["revision"], package.get("subdirectory", ""))
+    elif "path" in package:
+        if package["path"] not in (".", "./"):
+            other[package["path"]] = None
+    elif "url" in package:
+        other[f"{name} @ {package['url']}"] = None
+    else:
+        add(name, version, [one["hash"] for one in files])
+
+with open("/tmp/locked.txt", "w") as file:
+    file.writelines(f"{one} {' '.join(sorted(locked[one]))}\n" for one in sorted(locked))
+with open("/tmp/other.txt", "w") as file:
+    file.writelines(f"{one}\n" for one in other)
+EOF
+RUN --mount=type=cache,target=/root/.cache/pip \
+    { [ ! -s /tmp/locked.txt ] || pip install --no-compile --no-deps --require-hashes -r /tmp/locked.txt; } && \
+    { [ ! -s /tmp/other.txt ] || pip install --no-compile --no-deps -r /tmp/other.txt; }
+# Old packages import what only setuptools brings, and do not ask for it.
+RUN --mount=type=cache,target=/root/.cache/pip \
+    cd /app/.venv/lib/python3.13/site-packages && \
+    if [ ! -d pkg_resources ] && grep -rqE '^(import|from) (pkg_resources|distutils)' --include='*.py' \
+      --exclude-dir=setuptools --exclude-dir=_distutils_hack --exclude-dir=cffi --exclude-dir=Cython --exclude-dir=numpy .; then pip install --no-compile 'setuptools<81'; fi
+# Tests of packages stay behind, unless something imports them, and so do the sources of
+# translations and what is for interactive shells. Then byte code, made once, and valid
+# whatever the time stamps say.
+RUN cd /app/.venv/lib/python3.13/site-packages && \
+    for package in */; do [ -d "$package" ] || continue; grep -rqE '^ *(from|import) .*\btests\b' --include='*.py' --exclude-dir=tests "$package" || \
+      find "$package" -type d -name tests -prune -exec rm -rf {} +; done && \
+    find . -name '*.po' -delete && \
+    rm -f ../../../bin/[Aa]ctivate* ../../../.gitignore && \
+    { python -m compileall -q --invalidation-mode unchecked-hash . || true; }
+COPY . .
+# Byte code that is valid whatever the time stamps say; the paths in it are the last stage's.
+RUN python -m compileall -q --invalidation-mode unchecked-hash -s /src -p /app /src || true
+
+FROM gcr.io/distroless/python3-debian13:nonroot
+# It writes into its own folder, so that belongs to the user it runs as: copied first,
+# as it is who makes a folder that says whose it is.
+COPY --from=build --chown=65532:65532 /src /app
+COPY --from=build /app/.venv /app/.venv
+WORKDIR /app
+ENV PATH=/app/.venv/bin:/usr/local/bin:/usr/bin:/bin \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    HOME=/tmp
+ENTRYPOINT ["/app/.venv/bin/python", "main.py"]

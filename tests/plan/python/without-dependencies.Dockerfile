@@ -1,0 +1,33 @@
+# The Python app.
+# interpreter, what the app depends on and the app, and nothing else.
+# Build it with laststage, or with any other builder.
+
+FROM python:3.13-slim-trixie AS build
+# The environment stands where it will run, and its interpreter too. It has no pip of its own:
+# the builder's installs into it, so that none is left in the image.
+RUN { [ -e /usr/bin/python3.13 ] || ln -s "$(command -v python3.13)" /usr/bin/python3.13; } && \
+    /usr/bin/python3.13 -m venv --without-pip /app/.venv
+ENV PATH=/app/.venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    PIP_PYTHON=/app/.venv/bin/python \
+    PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_ROOT_USER_ACTION=ignore \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONHASHSEED=0
+# Another index than pip's own: --build-arg PIP_INDEX_URL=...
+ARG PIP_INDEX_URL
+WORKDIR /src
+COPY . .
+# Byte code that is valid whatever the time stamps say; the paths in it are the last stage's.
+RUN python -m compileall -q --invalidation-mode unchecked-hash -s /src -p /app /src || true
+
+FROM gcr.io/distroless/python3-debian13:nonroot
+# It writes into its own folder, so that belongs to the user it runs as: copied first,
+# as it is who makes a folder that says whose it is.
+COPY --from=build --chown=65532:65532 /src /app
+COPY --from=build /app/.venv /app/.venv
+WORKDIR /app
+ENV PATH=/app/.venv/bin:/usr/local/bin:/usr/bin:/bin \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    HOME=/tmp
+ENTRYPOINT ["/app/.venv/bin/python", "main.py"]

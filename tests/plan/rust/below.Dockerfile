@@ -1,0 +1,24 @@
+# The Rust program app, built in one stage, run without libraries.
+# Build it with laststage, or with any other builder.
+
+FROM rust:1.88.0-slim-trixie AS build
+WORKDIR /app/backend
+ENV CARGO_TARGET_DIR=/target \
+    CARGO_PROFILE_RELEASE_STRIP=symbols \
+    RUSTFLAGS="--cfg tokio_unstable -C target-feature=+crt-static"
+COPY . /app
+# Crates and what they compile to are kept in caches; the app's own sources are made new,
+# for Cargo tells by their times what to compile again.
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/usr/local/cargo/git \
+    --mount=type=cache,target=/target,sharing=locked,id=target-app \
+    find /app -type f -exec touch {} + && \
+    host=$(rustc -vV | sed -n 's/^host: //p') && \
+    cargo build --release --locked --bin app --target "$host" && \
+    install -D "/target/$host/release/app" /out/app
+
+FROM gcr.io/distroless/static-debian13:nonroot
+COPY --from=build /out/app /usr/local/bin/app
+# What the program reads and makes, by paths from the folder that it runs in.
+WORKDIR /home/nonroot
+ENTRYPOINT ["/usr/local/bin/app"]
