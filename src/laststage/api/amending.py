@@ -18,9 +18,10 @@ from laststage.workspace import Workspace
 
 if TYPE_CHECKING:
     from laststage.analysis.findings import Findings, Missing
+    from laststage.analysis.tree import Tree
 
 # Raised when the same image would be found to need something else.
-_VERSION = 1
+_VERSION = 2
 
 
 class LibraryError(PlanError):
@@ -74,14 +75,21 @@ class Examiner:
         return seen.additions
 
     def _look(self, planned: Plan, known: Additions, sight: Sight) -> Seen:
+        from laststage.analysis.installed import run_time_needs
+        from laststage.analysis.tree import Tree
+
         if planned.program:
             needs = self._readable(planned.program, sight)
             if needs is not None:
                 known = structs.replace(known, needs=needs)
-        findings = self._findings(sight)
+        image = Tree(self._layers, sight.image)
+        loading = run_time_needs(image)
+        findings = self._findings(sight, image, {name: lib.sonames for name, lib in loading})
+        # beside a library, some need data that its package or another one brings
+        whole = {package for _, library in loading if library.extra for package in library.packages}
         libraries = {library.target: library for library in known.libraries}
         libraries |= {library.target: library for library in map(_library, findings.missing)}
-        packages = {one.package for one in findings.unresolved} - {"", *known.packages}
+        packages = {one.package for one in findings.unresolved} - {"", *known.packages, *whole}
         base = known.base or ("base-nossl" if findings.interpreter else "")
         if not base or base == known.base:
             _refuse(findings, _program(sight.config))
@@ -90,23 +98,24 @@ class Examiner:
                 known,
                 libraries=tuple(libraries[target] for target in sorted(libraries)),
                 packages=(*known.packages, *sorted(packages)),
+                whole=tuple(sorted({*known.whole, *whole})),
                 base=base,
             ),
-            warnings=tuple(_warnings(findings, packages)),
+            warnings=tuple(_warnings(findings, packages | whole)),
         )
 
-    def _findings(self, sight: Sight) -> Findings:
+    def _findings(self, sight: Sight, image: Tree, loads: dict[str, tuple[str, ...]]) -> Findings:
         from laststage.analysis.libraries import examine
         from laststage.analysis.tree import Tree
 
         return examine(
-            Tree(self._layers, sight.image),
+            image,
             Tree(self._layers, sight.build),
             above=sight.above,
             architecture=sight.platform.architecture,
             env=dict(word.partition("=")[::2] for word in sight.config.env or ()),
             program=_program(sight.config).lstrip("/"),
-            loaded=sight.loads,
+            loaded={**loads, **sight.loads},
         )
 
     def _readable(self, program: str, sight: Sight) -> tuple[str, ...] | None:
@@ -128,6 +137,7 @@ def describe(before: Plan, after: Plan, found: Additions) -> tuple[str, ...]:
     if found.base:
         changes.append(f"on {found.base}")
     changes += [f"{name} installed to build" for name in found.packages]
+    changes += [f"with {name}" for name in found.whole]
     for library in found.libraries:
         if library.path not in before.dockerfile:
             name = library.target.rpartition("/")[2]

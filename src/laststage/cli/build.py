@@ -130,7 +130,7 @@ def _is_repeatable(options: Namespace, report: api.BuildReport) -> bool:
         or options.iidfile or options.metadata_file or options.debug_on_error
         or "-" in (options.file, options.folder) or options.secret or options.ssh
     )  # fmt: skip
-    return bool(report.index) and report.is_local and not report.amended and not does_more
+    return bool(report.index) and report.is_local and not does_more
 
 
 def _text(report: api.BuildReport, options: Namespace) -> str:

@@ -157,7 +157,7 @@ def _profile(app: AppFolder, manifest: Manifest, package: Package, program: Prog
         health=app.said.health or (health[0] if health else ""),
         env={**port.environment(app.said.port), **app.said.env},
         files=app.said.files,
-        build_packages=tuple(sorted({*native.build, *app.said.build_packages})),
+        build_packages=tuple(sorted({*native.build, *app.said.build_packages, *app.said.packages})),
         run_packages=tuple(sorted({*([_UNWINDER] if native.links else ()), *app.said.packages})),
         evidence=(
             Evidence(f"Rust package {package.name}", app.where(package.file, r"^\[package\]")),

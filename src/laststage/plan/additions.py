@@ -22,13 +22,15 @@ class Additions(Struct, frozen=True, kw_only=True):
 
     *needs* are the optional slices of the base that the app can use, None as long as nothing is
     known of them; *libraries* what it links to and the base lacks; *packages* are Debian packages
-    that the build stage has to install for libraries that it lacks itself; *base* is a base that has
+    that the build stage has to install for libraries that it lacks itself, *whole* those of which the
+    last stage gets every file that a program reads; *base* is a base that has
     more than the one planned, by its bare name (``base-nossl``), empty if the planned one does.
     """
 
     needs: tuple[str, ...] | None = None
     libraries: tuple[Library, ...] = ()
     packages: tuple[str, ...] = ()
+    whole: tuple[str, ...] = ()
     base: str = ""
 
 

@@ -63,7 +63,7 @@ def _build_stage(profile: GoProfile) -> Stage:
     if profile.build:
         omitted = []
     stage = Stage(f"golang:{builder}-trixie", "build", omit=omitted)
-    stage.install(profile.build_packages)
+    stage.install((*profile.build_packages, *profile.run_packages))
     folder = profile.folder
     stage.add(f"WORKDIR /src/{folder}" if folder else "WORKDIR /src")
     stage.add(f"ENV CGO_ENABLED={0 if profile.cgo is None else 1}")

@@ -60,11 +60,11 @@ def _build_stage(profile: JavaProfile) -> Stage:
     if profile.tool.startswith("maven"):
         stage = Stage(f"maven:3-eclipse-temurin-{profile.java}", "build")
         kept = "/root/.m2"
-        stage.install(profile.build_packages)
+        stage.install((*profile.build_packages, *profile.run_packages))
     elif profile.tool == "gradle-wrapper":
         stage = Stage(f"eclipse-temurin:{profile.java}", "build")
         kept = "/root/.gradle"
-        stage.install(profile.build_packages)
+        stage.install((*profile.build_packages, *profile.run_packages))
     else:
         stage = Stage("debian:trixie-slim", "build")
         kept = "/root/.gradle"

@@ -48,9 +48,11 @@ def make_plan(profile: App, additions: Additions = NOTHING) -> Plan:
     """Return the plan for *profile*."""
     language = type(profile).__struct_config__.tag
     planner: Planner = import_module(f"laststage.plan.{language}")
-    if additions.packages:
+    if additions.packages or additions.whole:
         profile = structs.replace(
-            profile, build_packages=(*profile.build_packages, *additions.packages)
+            profile,
+            build_packages=(*profile.build_packages, *additions.packages),
+            run_packages=(*profile.run_packages, *additions.whole),
         )
     made = planner.draft(profile, additions)
     return Plan(

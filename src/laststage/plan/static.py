@@ -111,7 +111,7 @@ def _node_stage(profile: StaticProfile) -> Stage:
 def _other_stage(profile: StaticProfile) -> Stage:
     is_python = bool(profile.requirements or profile.modules)
     stage = Stage(PYTHON if is_python else DEBIAN, "build")
-    stage.install(profile.build_packages)
+    stage.install((*profile.build_packages, *profile.run_packages))
     stage.add("WORKDIR /app")
     if is_python and not profile.needs_sources:
         stage.comment("The generator changes less often than the pages: installed first.")
@@ -136,7 +136,7 @@ def _other_stage(profile: StaticProfile) -> Stage:
 
 def _plain_stage(profile: StaticProfile) -> Stage:
     stage = Stage(DEBIAN, "build")
-    stage.install(profile.build_packages)
+    stage.install((*profile.build_packages, *profile.run_packages))
     folder = "." if profile.output == "." else f"{profile.output}/"
     stage.add(f"COPY {folder} {_PLAIN}/")
     return stage
