@@ -23,7 +23,7 @@ def sleeping(laststage, calculator, tmp_path: Path) -> Iterator[subprocess.Popen
     """A build in the middle of a RUN."""
     (tmp_path / "context").mkdir()
     (tmp_path / "Dockerfile").write_text(
-        f"FROM golang:1.24-trixie\nRUN echo begun > /begun; sleep {SECONDS}; echo over\n"
+        f"FROM debian:trixie-slim\nRUN echo begun > /begun; sleep {SECONDS}; echo over\n"
     )
     line = ("-f", tmp_path / "Dockerfile", "--bases", "assemble", "-t", "interrupted")
     process = laststage.start("build", *line, tmp_path / "context")
@@ -152,7 +152,7 @@ def test_a_step_that_fills_the_disk(laststage, calculator, small_disk, tmp_path:
     copy(laststage.store, full.store, "records", "snapshots")
     (tmp_path / "context").mkdir()
     (tmp_path / "Dockerfile").write_text(
-        "FROM golang:1.24-trixie\nRUN dd if=/dev/zero of=/zeros bs=1M count=2000\n"
+        "FROM debian:trixie-slim\nRUN dd if=/dev/zero of=/zeros bs=1M count=2000\n"
     )
     line = ("-f", tmp_path / "Dockerfile", "--bases", "assemble", tmp_path / "context")
     before = os.statvfs(disk).f_bavail

@@ -21,7 +21,7 @@ ASSEMBLED = ("--bases", "assemble")
 SECRET = "squeamish-ossifrage-4217"
 # an image in which steps can run, far smaller than the one that it is taken from
 SMALL = """\
-FROM golang:1.24-trixie AS full
+FROM debian:trixie-slim AS full
 RUN mkdir -p /small/bin /small/etc/ssl/certs && cd /bin && cp sh cp cat chown /small/bin \\
     && ldd sh cp cat chown | grep -o '/[^ ]*' | grep '[.]so' | sort -u \\
     | xargs cp --parents -L -t /small
@@ -33,7 +33,7 @@ COPY --from=full /small /
 def ran(*steps: str) -> str:
     """Return a Dockerfile that runs *steps*, of whose files only /out comes into the image."""
     return "\n".join(
-        ["FROM golang:1.24-trixie AS build", *steps, "FROM scratch", "COPY --from=build /out /", ""]
+        ["FROM debian:trixie-slim AS build", *steps, "FROM scratch", "COPY --from=build /out /", ""]
     )
 
 
@@ -167,7 +167,7 @@ def test_a_cache_that_one_step_has_at_a_time(built) -> None:
         "&& touch /c/busy && sleep 0.3 && rm /c/busy && echo {0} >> /c/log && cp /c/log /{0}\n"
     )
     text = "".join(
-        f"FROM golang:1.24-trixie AS {name}\n{step.format(name)}" for name in ("one", "two")
+        f"FROM debian:trixie-slim AS {name}\n{step.format(name)}" for name in ("one", "two")
     )
     copies = "FROM scratch\nCOPY --from=one /one /\nCOPY --from=two /two /\n"
     files = built(f"{text}{copies}", *ASSEMBLED).image.files

@@ -18,16 +18,16 @@ ASSEMBLED = ("--bases", "assemble")
 TREE = "FROM scratch\nCOPY <<a /dir/a\nwritten\na\nCOPY --chmod=750 <<b /b\nb\n"
 # an image in which steps can run, far smaller than the one that it is taken from
 SMALL = """\
-FROM golang:1.24-trixie AS full
+FROM debian:trixie-slim AS full
 RUN mkdir -p /small/bin && cd /bin && cp sh mkdir /small/bin \\
     && ldd sh mkdir | grep -o '/[^ ]*' | grep '[.]so' | sort -u | xargs cp --parents -L -t /small
 FROM scratch
 COPY --from=full /small /
 """
 RANDOM = """\
-FROM golang:1.24-trixie AS one
+FROM debian:trixie-slim AS one
 RUN cat /proc/sys/kernel/random/uuid > /one
-FROM golang:1.24-trixie AS two
+FROM debian:trixie-slim AS two
 RUN cat /proc/sys/kernel/random/uuid > /two
 FROM scratch
 COPY --from=one /one /
@@ -37,7 +37,7 @@ COPY --from=two /two /
 
 def ran(built, command: str, *flags: object) -> str:
     """Return what *command* writes when it is run by a step, under the build's *flags*."""
-    text = f"FROM golang:1.24-trixie AS build\nRUN {command} > /out\nFROM scratch\n"
+    text = f"FROM debian:trixie-slim AS build\nRUN {command} > /out\nFROM scratch\n"
     done = built(f"{text}COPY --from=build /out /", *ASSEMBLED, "--no-cache", *flags)
     return done.image.files["out"].decode()
 

@@ -11,7 +11,7 @@ import pytest
 pytestmark = pytest.mark.integration
 
 DOCKERFILE = """\
-FROM golang:1.24-trixie AS made
+FROM debian:trixie-slim AS made
 RUN mknod /null c 1 3 && echo hidden > /null && rm /null && id > /who && echo $HOME >> /who
 RUN mkdir /d && chmod 2775 /d && ls -ld /dev /proc /sys | cut -c1-10 > /d/modes
 FROM scratch

@@ -90,7 +90,10 @@ def _nothing(app: AppFolder, folder: str) -> NoAppError | UnsupportedAppError:
                 hint="write a Dockerfile for it and build with -f; laststage builds any of them",
             )
     seen = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "") if names else "nothing"
-    hint = "write a Dockerfile and build with -f, or name the app's own folder"
+    hint = (
+        "laststage recognises Go, Rust, Java, Python, Node.js and static sites by their own files; name "
+        "the app's own folder, or for anything else write a Dockerfile and build with -f"
+    )
     if "Dockerfile" in names:
         hint = (
             f"it has a Dockerfile: laststage build -f {os.path.join(folder, 'Dockerfile')} {folder}"

@@ -96,8 +96,13 @@ def _script(*names: str) -> str:
 
 
 def _run_script(stage: Stage, profile: PythonProfile, *names: str) -> None:
-    """Add a step that runs a script with the builder's interpreter."""
-    stage.add(f"RUN {interpreter(profile)} <<'EOF'", *_script(*names).splitlines(), "EOF")
+    """Add a step that runs a script with the builder's interpreter.
+
+    It stands line by line, not as a heredoc, which Docker before version 23 cannot read.
+    """
+    escaped = (line.replace("'", "'\"'\"'") for line in _script(*names).splitlines())
+    lines = [f"    '{line}' \\" for line in escaped]
+    stage.add("RUN printf '%s\\n' \\", *lines, f"    | {interpreter(profile)} -")
 
 
 def _install_lock(stage: Stage, profile: PythonProfile) -> None:

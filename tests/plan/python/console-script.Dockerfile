@@ -19,15 +19,15 @@ WORKDIR /src
 # Dependencies change less often than sources: installed first, kept in a cache.
 COPY pyproject.toml ./
 # The dependencies that pyproject.toml lists, without the app itself.
-RUN /usr/bin/python3.13 <<'EOF'
-import tomllib
-
-with open("pyproject.toml", "rb") as file:
-    project = tomllib.load(file)
-wanted = list(project.get("project", {}).get("dependencies", ()))
-with open("/tmp/wanted.txt", "w") as file:
-    file.writelines(f"{one}\n" for one in wanted)
-EOF
+RUN printf '%s\n' \
+    'import tomllib' \
+    '' \
+    'with open("pyproject.toml", "rb") as file:' \
+    '    project = tomllib.load(file)' \
+    'wanted = list(project.get("project", {}).get("dependencies", ()))' \
+    'with open("/tmp/wanted.txt", "w") as file:' \
+    '    file.writelines(f"{one}\n" for one in wanted)' \
+    | /usr/bin/python3.13 -
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip install --no-compile -r /tmp/wanted.txt
 # Old packages import what only setuptools brings, and do not ask for it.

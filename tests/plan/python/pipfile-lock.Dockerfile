@@ -20,52 +20,52 @@ WORKDIR /src
 COPY Pipfile Pipfile.lock ./
 # Pipfile.lock as a list for pip, of what it pins for this machine, with all hashes.
 # pip resolves nothing, and refuses a file with another hash.
-RUN /usr/bin/python3.13 <<'EOF'
-import json, sys, tomllib
-from pip._vendor.packaging.markers import Marker
-from pip._vendor.packaging.specifiers import InvalidSpecifier, SpecifierSet
-from pip._vendor.packaging.utils import canonicalize_name
-
-python = "%d.%d.%d" % sys.version_info[:3]
-locked, other = {}, {}
-
-def here(marker):  # whether a marker holds for this interpreter on this machine
-    return not marker or Marker(marker).evaluate({"extra": ""})
-
-def runs_on(constraint):  # whether a constraint on Python allows this one
-    try:
-        return SpecifierSet(constraint or "").contains(python)
-    except InvalidSpecifier:
-        return True
-
-def add(name, version, hashes):
-    if hashes:
-        known = locked.setdefault(f"{canonicalize_name(name)}=={version}", set())
-        known.update(f"--hash={one}" for one in hashes)
-    else:
-        other[f"{name}=={version}"] = None
-
-def repository(name, url, revision, folder=""):
-    end = f"#subdirectory={folder}" if folder else ""
-    other[f"{name} @ git+{url}@{revision}{end}"] = None
-
-with open("Pipfile.lock", "rb") as file:
-    lock = json.load(file)
-for name, package in lock.get("default", {}).items():
-    if not here(package.get("markers")):
-        continue
-    if "git" in package:
-        repository(name, package["git"], package.get("ref", "HEAD"), package.get("subdirectory", ""))
-    elif path := package.get("path") or package.get("file"):
-        other[path] = None
-    else:
-        add(name, package["version"].removeprefix("=="), package.get("hashes", ()))
-
-with open("/tmp/locked.txt", "w") as file:
-    file.writelines(f"{one} {' '.join(sorted(locked[one]))}\n" for one in sorted(locked))
-with open("/tmp/other.txt", "w") as file:
-    file.writelines(f"{one}\n" for one in other)
-EOF
+RUN printf '%s\n' \
+    'import json, sys, tomllib' \
+    'from pip._vendor.packaging.markers import Marker' \
+    'from pip._vendor.packaging.specifiers import InvalidSpecifier, SpecifierSet' \
+    'from pip._vendor.packaging.utils import canonicalize_name' \
+    '' \
+    'python = "%d.%d.%d" % sys.version_info[:3]' \
+    'locked, other = {}, {}' \
+    '' \
+    'def here(marker):  # whether a marker holds for this interpreter on this machine' \
+    '    return not marker or Marker(marker).evaluate({"extra": ""})' \
+    '' \
+    'def runs_on(constraint):  # whether a constraint on Python allows this one' \
+    '    try:' \
+    '        return SpecifierSet(constraint or "").contains(python)' \
+    '    except InvalidSpecifier:' \
+    '        return True' \
+    '' \
+    'def add(name, version, hashes):' \
+    '    if hashes:' \
+    '        known = locked.setdefault(f"{canonicalize_name(name)}=={version}", set())' \
+    '        known.update(f"--hash={one}" for one in hashes)' \
+    '    else:' \
+    '        other[f"{name}=={version}"] = None' \
+    '' \
+    'def repository(name, url, revision, folder=""):' \
+    '    end = f"#subdirectory={folder}" if folder else ""' \
+    '    other[f"{name} @ git+{url}@{revision}{end}"] = None' \
+    '' \
+    'with open("Pipfile.lock", "rb") as file:' \
+    '    lock = json.load(file)' \
+    'for name, package in lock.get("default", {}).items():' \
+    '    if not here(package.get("markers")):' \
+    '        continue' \
+    '    if "git" in package:' \
+    '        repository(name, package["git"], package.get("ref", "HEAD"), package.get("subdirectory", ""))' \
+    '    elif path := package.get("path") or package.get("file"):' \
+    '        other[path] = None' \
+    '    else:' \
+    '        add(name, package["version"].removeprefix("=="), package.get("hashes", ()))' \
+    '' \
+    'with open("/tmp/locked.txt", "w") as file:' \
+    '    file.writelines(f"{one} {'"'"' '"'"'.join(sorted(locked[one]))}\n" for one in sorted(locked))' \
+    'with open("/tmp/other.txt", "w") as file:' \
+    '    file.writelines(f"{one}\n" for one in other)' \
+    | /usr/bin/python3.13 -
 RUN --mount=type=cache,target=/root/.cache/pip \
     { [ ! -s /tmp/locked.txt ] || pip install --no-compile --no-deps --require-hashes -r /tmp/locked.txt; } && \
     { [ ! -s /tmp/other.txt ] || pip install --no-compile --no-deps -r /tmp/other.txt; }

@@ -19,26 +19,26 @@ WORKDIR /src
 # Dependencies change less often than sources: installed first, kept in a cache.
 COPY Pipfile ./
 # The dependencies that Pipfile lists, without the app itself.
-RUN /usr/bin/python3.13 <<'EOF'
-import tomllib
-
-with open("Pipfile", "rb") as file:
-    packages = tomllib.load(file).get("packages", {})
-wanted = []
-for name, said in packages.items():
-    said = said if isinstance(said, dict) else {"version": said}
-    extras = f"[{','.join(said['extras'])}]" if "extras" in said else ""
-    marker = f"; {said['markers']}" if "markers" in said else ""
-    if "git" in said:
-        wanted.append(f"{name}{extras} @ git+{said['git']}@{said.get('ref', 'HEAD')}{marker}")
-    elif "path" in said:
-        wanted.append(said["path"])
-    else:
-        version = said.get("version", "*")
-        wanted.append(f"{name}{extras}{'' if version == '*' else version}{marker}")
-with open("/tmp/wanted.txt", "w") as file:
-    file.writelines(f"{one}\n" for one in wanted)
-EOF
+RUN printf '%s\n' \
+    'import tomllib' \
+    '' \
+    'with open("Pipfile", "rb") as file:' \
+    '    packages = tomllib.load(file).get("packages", {})' \
+    'wanted = []' \
+    'for name, said in packages.items():' \
+    '    said = said if isinstance(said, dict) else {"version": said}' \
+    '    extras = f"[{'"'"','"'"'.join(said['"'"'extras'"'"'])}]" if "extras" in said else ""' \
+    '    marker = f"; {said['"'"'markers'"'"']}" if "markers" in said else ""' \
+    '    if "git" in said:' \
+    '        wanted.append(f"{name}{extras} @ git+{said['"'"'git'"'"']}@{said.get('"'"'ref'"'"', '"'"'HEAD'"'"')}{marker}")' \
+    '    elif "path" in said:' \
+    '        wanted.append(said["path"])' \
+    '    else:' \
+    '        version = said.get("version", "*")' \
+    '        wanted.append(f"{name}{extras}{'"'"''"'"' if version == '"'"'*'"'"' else version}{marker}")' \
+    'with open("/tmp/wanted.txt", "w") as file:' \
+    '    file.writelines(f"{one}\n" for one in wanted)' \
+    | /usr/bin/python3.13 -
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip install --no-compile -r /tmp/wanted.txt
 # Old packages import what only setuptools brings, and do not ask for it.

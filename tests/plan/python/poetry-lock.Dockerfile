@@ -20,90 +20,90 @@ WORKDIR /src
 COPY pyproject.toml poetry.lock ./
 # poetry.lock as a list for pip, of what it pins for this machine, with all hashes.
 # pip resolves nothing, and refuses a file with another hash.
-RUN /usr/bin/python3.13 <<'EOF'
-import json, sys, tomllib
-from pip._vendor.packaging.markers import Marker
-from pip._vendor.packaging.specifiers import InvalidSpecifier, SpecifierSet
-from pip._vendor.packaging.utils import canonicalize_name
-
-python = "%d.%d.%d" % sys.version_info[:3]
-locked, other = {}, {}
-
-def here(marker):  # whether a marker holds for this interpreter on this machine
-    return not marker or Marker(marker).evaluate({"extra": ""})
-
-def runs_on(constraint):  # whether a constraint on Python allows this one
-    try:
-        return SpecifierSet(constraint or "").contains(python)
-    except InvalidSpecifier:
-        return True
-
-def add(name, version, hashes):
-    if hashes:
-        known = locked.setdefault(f"{canonicalize_name(name)}=={version}", set())
-        known.update(f"--hash={one}" for one in hashes)
-    else:
-        other[f"{name}=={version}"] = None
-
-def repository(name, url, revision, folder=""):
-    end = f"#subdirectory={folder}" if folder else ""
-    other[f"{name} @ git+{url}@{revision}{end}"] = None
-
-with open("poetry.lock", "rb") as file:
-    lock = tomllib.load(file)
-with open("pyproject.toml", "rb") as file:
-    project = tomllib.load(file)
-packages = {}
-for package in lock.get("package", ()):
-    packages.setdefault(canonicalize_name(package["name"]), []).append(package)
-waiting = [
-    (name, one) for name, said in project.get("tool", {}).get("poetry", {}).get("dependencies", {}).items()
-    for one in (said if isinstance(said, list) else [said]) if name != "python"
-]
-for text in project.get("project", {}).get("dependencies", ()):
-    name, _, extras = text.split(";")[0].partition("[")
-    for mark in "<>=!~ (@":
-        name = name.split(mark)[0]
-    waiting.append((name, {"extras": [e.strip() for e in extras.split("]")[0].split(",")] if extras else []}))
-seen = set()
-while waiting:
-    name, said = waiting.pop()
-    said = said if isinstance(said, dict) else {"version": said}
-    name, extras = canonicalize_name(name), said.get("extras", ())
-    if said.get("optional") or not here(said.get("markers")) or (name, *extras) in seen:
-        continue
-    seen.add((name, *extras))
-    fitting = [
-        p for p in packages.get(name, ())
-        if runs_on(p.get("python-versions", "").replace("*", ""))
-        and here(p["markers"].get("main", "") if isinstance(p.get("markers"), dict) else p.get("markers"))
-    ]
-    if not fitting:
-        continue
-    package = fitting[0]
-    wanted = {d.split()[0].split("[")[0] for e in extras for d in package.get("extras", {}).get(e, ())}
-    for inner, how in package.get("dependencies", {}).items():
-        for one in how if isinstance(how, list) else [how]:
-            if isinstance(one, dict) and one.get("optional") and canonicalize_name(inner) in map(canonicalize_name, wanted):
-                marker = " and ".join(p for p in one.get("markers", "").split(" and ") if "extra ==" not in p)
-                one = {**one, "optional": False, "markers": marker}
-            waiting.append((inner, one))
-    source = package.get("source", {})
-    files = package.get("files") or lock["metadata"].get("files", {}).get(package["name"], ())
-    if source.get("type") == "git":
-        repository(name, source["url"], source["resolved_reference"], source.get("subdirectory", ""))
-    elif source.get("type") in ("directory", "file"):
-        other[f"./{source['url']}"] = None
-    elif source.get("type") == "url":
-        other[f"{name} @ {source['url']}"] = None
-    else:
-        add(name, package["version"], [one["hash"] for one in files])
-
-with open("/tmp/locked.txt", "w") as file:
-    file.writelines(f"{one} {' '.join(sorted(locked[one]))}\n" for one in sorted(locked))
-with open("/tmp/other.txt", "w") as file:
-    file.writelines(f"{one}\n" for one in other)
-EOF
+RUN printf '%s\n' \
+    'import json, sys, tomllib' \
+    'from pip._vendor.packaging.markers import Marker' \
+    'from pip._vendor.packaging.specifiers import InvalidSpecifier, SpecifierSet' \
+    'from pip._vendor.packaging.utils import canonicalize_name' \
+    '' \
+    'python = "%d.%d.%d" % sys.version_info[:3]' \
+    'locked, other = {}, {}' \
+    '' \
+    'def here(marker):  # whether a marker holds for this interpreter on this machine' \
+    '    return not marker or Marker(marker).evaluate({"extra": ""})' \
+    '' \
+    'def runs_on(constraint):  # whether a constraint on Python allows this one' \
+    '    try:' \
+    '        return SpecifierSet(constraint or "").contains(python)' \
+    '    except InvalidSpecifier:' \
+    '        return True' \
+    '' \
+    'def add(name, version, hashes):' \
+    '    if hashes:' \
+    '        known = locked.setdefault(f"{canonicalize_name(name)}=={version}", set())' \
+    '        known.update(f"--hash={one}" for one in hashes)' \
+    '    else:' \
+    '        other[f"{name}=={version}"] = None' \
+    '' \
+    'def repository(name, url, revision, folder=""):' \
+    '    end = f"#subdirectory={folder}" if folder else ""' \
+    '    other[f"{name} @ git+{url}@{revision}{end}"] = None' \
+    '' \
+    'with open("poetry.lock", "rb") as file:' \
+    '    lock = tomllib.load(file)' \
+    'with open("pyproject.toml", "rb") as file:' \
+    '    project = tomllib.load(file)' \
+    'packages = {}' \
+    'for package in lock.get("package", ()):' \
+    '    packages.setdefault(canonicalize_name(package["name"]), []).append(package)' \
+    'waiting = [' \
+    '    (name, one) for name, said in project.get("tool", {}).get("poetry", {}).get("dependencies", {}).items()' \
+    '    for one in (said if isinstance(said, list) else [said]) if name != "python"' \
+    ']' \
+    'for text in project.get("project", {}).get("dependencies", ()):' \
+    '    name, _, extras = text.split(";")[0].partition("[")' \
+    '    for mark in "<>=!~ (@":' \
+    '        name = name.split(mark)[0]' \
+    '    waiting.append((name, {"extras": [e.strip() for e in extras.split("]")[0].split(",")] if extras else []}))' \
+    'seen = set()' \
+    'while waiting:' \
+    '    name, said = waiting.pop()' \
+    '    said = said if isinstance(said, dict) else {"version": said}' \
+    '    name, extras = canonicalize_name(name), said.get("extras", ())' \
+    '    if said.get("optional") or not here(said.get("markers")) or (name, *extras) in seen:' \
+    '        continue' \
+    '    seen.add((name, *extras))' \
+    '    fitting = [' \
+    '        p for p in packages.get(name, ())' \
+    '        if runs_on(p.get("python-versions", "").replace("*", ""))' \
+    '        and here(p["markers"].get("main", "") if isinstance(p.get("markers"), dict) else p.get("markers"))' \
+    '    ]' \
+    '    if not fitting:' \
+    '        continue' \
+    '    package = fitting[0]' \
+    '    wanted = {d.split()[0].split("[")[0] for e in extras for d in package.get("extras", {}).get(e, ())}' \
+    '    for inner, how in package.get("dependencies", {}).items():' \
+    '        for one in how if isinstance(how, list) else [how]:' \
+    '            if isinstance(one, dict) and one.get("optional") and canonicalize_name(inner) in map(canonicalize_name, wanted):' \
+    '                marker = " and ".join(p for p in one.get("markers", "").split(" and ") if "extra ==" not in p)' \
+    '                one = {**one, "optional": False, "markers": marker}' \
+    '            waiting.append((inner, one))' \
+    '    source = package.get("source", {})' \
+    '    files = package.get("files") or lock["metadata"].get("files", {}).get(package["name"], ())' \
+    '    if source.get("type") == "git":' \
+    '        repository(name, source["url"], source["resolved_reference"], source.get("subdirectory", ""))' \
+    '    elif source.get("type") in ("directory", "file"):' \
+    '        other[f"./{source['"'"'url'"'"']}"] = None' \
+    '    elif source.get("type") == "url":' \
+    '        other[f"{name} @ {source['"'"'url'"'"']}"] = None' \
+    '    else:' \
+    '        add(name, package["version"], [one["hash"] for one in files])' \
+    '' \
+    'with open("/tmp/locked.txt", "w") as file:' \
+    '    file.writelines(f"{one} {'"'"' '"'"'.join(sorted(locked[one]))}\n" for one in sorted(locked))' \
+    'with open("/tmp/other.txt", "w") as file:' \
+    '    file.writelines(f"{one}\n" for one in other)' \
+    | /usr/bin/python3.13 -
 RUN --mount=type=cache,target=/root/.cache/pip \
     { [ ! -s /tmp/locked.txt ] || pip install --no-compile --no-deps --require-hashes -r /tmp/locked.txt; } && \
     { [ ! -s /tmp/other.txt ] || pip install --no-compile --no-deps -r /tmp/other.txt; } && \

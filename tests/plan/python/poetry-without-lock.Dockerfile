@@ -19,44 +19,44 @@ WORKDIR /src
 # Dependencies change less often than sources: installed first, kept in a cache.
 COPY pyproject.toml ./
 # The dependencies that pyproject.toml lists, without the app itself.
-RUN /usr/bin/python3.13 <<'EOF'
-import re, tomllib
-
-with open("pyproject.toml", "rb") as file:
-    project = tomllib.load(file)
-wanted = list(project.get("project", {}).get("dependencies", ()))
-
-def pep440(constraint):  # Poetry's ^1.2 and ~1.2 as pip knows them
-    found = []
-    for part in filter(None, (part.strip() for part in constraint.split(","))):
-        operator, version = re.fullmatch(r"(\^|~(?!=)|[<>=!~]*)\s*(.*)", part).groups()
-        numbers = [int(number) for number in re.findall(r"\d+", version.split("-")[0])]
-        if operator in ("^", "~"):
-            significant = next((i for i, n in enumerate(numbers) if n), len(numbers) - 1)
-            last = min(1, len(numbers) - 1) if operator == "~" else significant
-            upper = [*numbers[:last], numbers[last] + 1]
-            found += [f">={version}", "<" + ".".join(map(str, upper))]
-        elif version != "*":
-            found.append(f"{operator or '=='}{version}")
-    return ",".join(found)
-
-for name, said in project.get("tool", {}).get("poetry", {}).get("dependencies", {}).items():
-    for one in said if isinstance(said, list) else [said]:
-        one = one if isinstance(one, dict) else {"version": one}
-        if name == "python" or one.get("optional"):
-            continue
-        extras = f"[{','.join(one['extras'])}]" if "extras" in one else ""
-        marker = f"; {one['markers']}" if "markers" in one else ""
-        if "git" in one:
-            at = one.get("rev") or one.get("tag") or one.get("branch") or "HEAD"
-            wanted.append(f"{name}{extras} @ git+{one['git']}@{at}{marker}")
-        elif "path" in one:
-            wanted.append(f"./{one['path']}")
-        else:
-            wanted.append(f"{name}{extras}{pep440(one.get('version', '*'))}{marker}")
-with open("/tmp/wanted.txt", "w") as file:
-    file.writelines(f"{one}\n" for one in wanted)
-EOF
+RUN printf '%s\n' \
+    'import re, tomllib' \
+    '' \
+    'with open("pyproject.toml", "rb") as file:' \
+    '    project = tomllib.load(file)' \
+    'wanted = list(project.get("project", {}).get("dependencies", ()))' \
+    '' \
+    'def pep440(constraint):  # Poetry'"'"'s ^1.2 and ~1.2 as pip knows them' \
+    '    found = []' \
+    '    for part in filter(None, (part.strip() for part in constraint.split(","))):' \
+    '        operator, version = re.fullmatch(r"(\^|~(?!=)|[<>=!~]*)\s*(.*)", part).groups()' \
+    '        numbers = [int(number) for number in re.findall(r"\d+", version.split("-")[0])]' \
+    '        if operator in ("^", "~"):' \
+    '            significant = next((i for i, n in enumerate(numbers) if n), len(numbers) - 1)' \
+    '            last = min(1, len(numbers) - 1) if operator == "~" else significant' \
+    '            upper = [*numbers[:last], numbers[last] + 1]' \
+    '            found += [f">={version}", "<" + ".".join(map(str, upper))]' \
+    '        elif version != "*":' \
+    '            found.append(f"{operator or '"'"'=='"'"'}{version}")' \
+    '    return ",".join(found)' \
+    '' \
+    'for name, said in project.get("tool", {}).get("poetry", {}).get("dependencies", {}).items():' \
+    '    for one in said if isinstance(said, list) else [said]:' \
+    '        one = one if isinstance(one, dict) else {"version": one}' \
+    '        if name == "python" or one.get("optional"):' \
+    '            continue' \
+    '        extras = f"[{'"'"','"'"'.join(one['"'"'extras'"'"'])}]" if "extras" in one else ""' \
+    '        marker = f"; {one['"'"'markers'"'"']}" if "markers" in one else ""' \
+    '        if "git" in one:' \
+    '            at = one.get("rev") or one.get("tag") or one.get("branch") or "HEAD"' \
+    '            wanted.append(f"{name}{extras} @ git+{one['"'"'git'"'"']}@{at}{marker}")' \
+    '        elif "path" in one:' \
+    '            wanted.append(f"./{one['"'"'path'"'"']}")' \
+    '        else:' \
+    '            wanted.append(f"{name}{extras}{pep440(one.get('"'"'version'"'"', '"'"'*'"'"'))}{marker}")' \
+    'with open("/tmp/wanted.txt", "w") as file:' \
+    '    file.writelines(f"{one}\n" for one in wanted)' \
+    | /usr/bin/python3.13 -
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip install --no-compile -r /tmp/wanted.txt
 # Old packages import what only setuptools brings, and do not ask for it.

@@ -20,63 +20,63 @@ WORKDIR /src
 COPY pylock.toml ./
 # pylock.toml as a list for pip, of what it pins for this machine, with all hashes.
 # pip resolves nothing, and refuses a file with another hash.
-RUN /usr/bin/python3.13 <<'EOF'
-import json, sys, tomllib
-from pip._vendor.packaging.markers import Marker
-from pip._vendor.packaging.specifiers import InvalidSpecifier, SpecifierSet
-from pip._vendor.packaging.utils import canonicalize_name
-
-python = "%d.%d.%d" % sys.version_info[:3]
-locked, other = {}, {}
-
-def here(marker):  # whether a marker holds for this interpreter on this machine
-    return not marker or Marker(marker).evaluate({"extra": ""})
-
-def runs_on(constraint):  # whether a constraint on Python allows this one
-    try:
-        return SpecifierSet(constraint or "").contains(python)
-    except InvalidSpecifier:
-        return True
-
-def add(name, version, hashes):
-    if hashes:
-        known = locked.setdefault(f"{canonicalize_name(name)}=={version}", set())
-        known.update(f"--hash={one}" for one in hashes)
-    else:
-        other[f"{name}=={version}"] = None
-
-def repository(name, url, revision, folder=""):
-    end = f"#subdirectory={folder}" if folder else ""
-    other[f"{name} @ git+{url}@{revision}{end}"] = None
-
-with open("pylock.toml", "rb") as file:
-    lock = tomllib.load(file)
-
-def chosen(marker):  # a marker may ask for groups too, which older readers do not know
-    if "dependency_groups" in marker or "extras" in marker:
-        return any(f"'{group}'" in marker.replace('"', "'") for group in lock.get("default-groups", ()))
-    return here(marker)
-
-for package in lock.get("packages", ()):
-    if not chosen(package.get("marker", "")) or not runs_on(package.get("requires-python")):
-        continue
-    name, vcs, folder = package["name"], package.get("vcs"), package.get("directory")
-    files = [*package.get("wheels", ()), *filter(None, [package.get("sdist")])]
-    if vcs:
-        repository(name, vcs["url"], vcs["commit-id"], vcs.get("subdirectory", ""))
-    elif folder:
-        if folder["path"] not in (".", "./"):
-            other[f"./{folder['path']}"] = None
-    elif archive := package.get("archive"):
-        other[f"{name} @ {archive['url']}"] = None
-    else:
-        add(name, package["version"], [f"sha256:{one['hashes']['sha256']}" for one in files])
-
-with open("/tmp/locked.txt", "w") as file:
-    file.writelines(f"{one} {' '.join(sorted(locked[one]))}\n" for one in sorted(locked))
-with open("/tmp/other.txt", "w") as file:
-    file.writelines(f"{one}\n" for one in other)
-EOF
+RUN printf '%s\n' \
+    'import json, sys, tomllib' \
+    'from pip._vendor.packaging.markers import Marker' \
+    'from pip._vendor.packaging.specifiers import InvalidSpecifier, SpecifierSet' \
+    'from pip._vendor.packaging.utils import canonicalize_name' \
+    '' \
+    'python = "%d.%d.%d" % sys.version_info[:3]' \
+    'locked, other = {}, {}' \
+    '' \
+    'def here(marker):  # whether a marker holds for this interpreter on this machine' \
+    '    return not marker or Marker(marker).evaluate({"extra": ""})' \
+    '' \
+    'def runs_on(constraint):  # whether a constraint on Python allows this one' \
+    '    try:' \
+    '        return SpecifierSet(constraint or "").contains(python)' \
+    '    except InvalidSpecifier:' \
+    '        return True' \
+    '' \
+    'def add(name, version, hashes):' \
+    '    if hashes:' \
+    '        known = locked.setdefault(f"{canonicalize_name(name)}=={version}", set())' \
+    '        known.update(f"--hash={one}" for one in hashes)' \
+    '    else:' \
+    '        other[f"{name}=={version}"] = None' \
+    '' \
+    'def repository(name, url, revision, folder=""):' \
+    '    end = f"#subdirectory={folder}" if folder else ""' \
+    '    other[f"{name} @ git+{url}@{revision}{end}"] = None' \
+    '' \
+    'with open("pylock.toml", "rb") as file:' \
+    '    lock = tomllib.load(file)' \
+    '' \
+    'def chosen(marker):  # a marker may ask for groups too, which older readers do not know' \
+    '    if "dependency_groups" in marker or "extras" in marker:' \
+    '        return any(f"'"'"'{group}'"'"'" in marker.replace('"'"'"'"'"', "'"'"'") for group in lock.get("default-groups", ()))' \
+    '    return here(marker)' \
+    '' \
+    'for package in lock.get("packages", ()):' \
+    '    if not chosen(package.get("marker", "")) or not runs_on(package.get("requires-python")):' \
+    '        continue' \
+    '    name, vcs, folder = package["name"], package.get("vcs"), package.get("directory")' \
+    '    files = [*package.get("wheels", ()), *filter(None, [package.get("sdist")])]' \
+    '    if vcs:' \
+    '        repository(name, vcs["url"], vcs["commit-id"], vcs.get("subdirectory", ""))' \
+    '    elif folder:' \
+    '        if folder["path"] not in (".", "./"):' \
+    '            other[f"./{folder['"'"'path'"'"']}"] = None' \
+    '    elif archive := package.get("archive"):' \
+    '        other[f"{name} @ {archive['"'"'url'"'"']}"] = None' \
+    '    else:' \
+    '        add(name, package["version"], [f"sha256:{one['"'"'hashes'"'"']['"'"'sha256'"'"']}" for one in files])' \
+    '' \
+    'with open("/tmp/locked.txt", "w") as file:' \
+    '    file.writelines(f"{one} {'"'"' '"'"'.join(sorted(locked[one]))}\n" for one in sorted(locked))' \
+    'with open("/tmp/other.txt", "w") as file:' \
+    '    file.writelines(f"{one}\n" for one in other)' \
+    | /usr/bin/python3.13 -
 RUN --mount=type=cache,target=/root/.cache/pip \
     { [ ! -s /tmp/locked.txt ] || pip install --no-compile --no-deps --require-hashes -r /tmp/locked.txt; } && \
     { [ ! -s /tmp/other.txt ] || pip install --no-compile --no-deps -r /tmp/other.txt; }

@@ -20,78 +20,78 @@ WORKDIR /src
 COPY pyproject.toml uv.lock ./
 # uv.lock as a list for pip, of what it pins for this machine, with all hashes.
 # pip resolves nothing, and refuses a file with another hash.
-RUN /usr/bin/python3.13 <<'EOF'
-import json, sys, tomllib
-from pip._vendor.packaging.markers import Marker
-from pip._vendor.packaging.specifiers import InvalidSpecifier, SpecifierSet
-from pip._vendor.packaging.utils import canonicalize_name
-
-python = "%d.%d.%d" % sys.version_info[:3]
-locked, other = {}, {}
-
-def here(marker):  # whether a marker holds for this interpreter on this machine
-    return not marker or Marker(marker).evaluate({"extra": ""})
-
-def runs_on(constraint):  # whether a constraint on Python allows this one
-    try:
-        return SpecifierSet(constraint or "").contains(python)
-    except InvalidSpecifier:
-        return True
-
-def add(name, version, hashes):
-    if hashes:
-        known = locked.setdefault(f"{canonicalize_name(name)}=={version}", set())
-        known.update(f"--hash={one}" for one in hashes)
-    else:
-        other[f"{name}=={version}"] = None
-
-def repository(name, url, revision, folder=""):
-    end = f"#subdirectory={folder}" if folder else ""
-    other[f"{name} @ git+{url}@{revision}{end}"] = None
-
-with open("uv.lock", "rb") as file:
-    lock = tomllib.load(file)
-packages = {}
-for package in lock["package"]:
-    packages.setdefault(package["name"], []).append(package)
-roots = [p for p in lock["package"] if "." in (p["source"].get("editable"), p["source"].get("virtual"))]
-members = lock.get("manifest", {}).get("members", ())
-roots = roots or [p for p in lock["package"] if p["name"] in members]
-waiting = [dependency for root in roots for dependency in root.get("dependencies", ())]
-seen = set()
-while waiting:
-    wanted = waiting.pop()
-    if str(wanted) in seen or not here(wanted.get("marker")):
-        continue
-    seen.add(str(wanted))
-    package = next(
-        p for p in packages[wanted["name"]]
-        if wanted.get("version") in (None, p.get("version")) and wanted.get("source") in (None, p["source"])
-        and (len(packages[wanted["name"]]) == 1 or any(map(here, p.get("resolution-markers", [""]))))
-    )
-    waiting += package.get("dependencies", ())
-    for extra in wanted.get("extra", ()):
-        waiting += package.get("optional-dependencies", {}).get(extra, ())
-    source, name = package["source"], package["name"]
-    files = [*package.get("wheels", ()), *filter(None, [package.get("sdist")])]
-    if "git" in source:
-        url, _, revision = source["git"].partition("#")
-        url, _, query = url.partition("?")
-        folder = [part[13:] for part in query.split("&") if part.startswith("subdirectory=")]
-        repository(name, url, revision, *folder)
-    elif "url" in source:
-        other[f"{name} @ {source['url']}"] = None
-    elif path := source.get("editable") or source.get("directory") or source.get("path"):
-        if path != ".":
-            other[f"./{path}"] = None
-    elif "registry" in source:
-        add(name, package["version"], [one["hash"] for one in files if "hash" in one])
-
-with open("/tmp/locked.txt", "w") as file:
-    file.writelines(f"{one} {' '.join(sorted(locked[one]))}\n" for one in sorted(locked))
-with open("/tmp/other.txt", "w") as file:
-    file.writelines(f"{one}\n" for one in other)
-EOF
+RUN printf '%s\n' \
+    'import json, sys, tomllib' \
+    'from pip._vendor.packaging.markers import Marker' \
+    'from pip._vendor.packaging.specifiers import InvalidSpecifier, SpecifierSet' \
+    'from pip._vendor.packaging.utils import canonicalize_name' \
+    '' \
+    'python = "%d.%d.%d" % sys.version_info[:3]' \
+    'locked, other = {}, {}' \
+    '' \
+    'def here(marker):  # whether a marker holds for this interpreter on this machine' \
+    '    return not marker or Marker(marker).evaluate({"extra": ""})' \
+    '' \
+    'def runs_on(constraint):  # whether a constraint on Python allows this one' \
+    '    try:' \
+    '        return SpecifierSet(constraint or "").contains(python)' \
+    '    except InvalidSpecifier:' \
+    '        return True' \
+    '' \
+    'def add(name, version, hashes):' \
+    '    if hashes:' \
+    '        known = locked.setdefault(f"{canonicalize_name(name)}=={version}", set())' \
+    '        known.update(f"--hash={one}" for one in hashes)' \
+    '    else:' \
+    '        other[f"{name}=={version}"] = None' \
+    '' \
+    'def repository(name, url, revision, folder=""):' \
+    '    end = f"#subdirectory={folder}" if folder else ""' \
+    '    other[f"{name} @ git+{url}@{revision}{end}"] = None' \
+    '' \
+    'with open("uv.lock", "rb") as file:' \
+    '    lock = tomllib.load(file)' \
+    'packages = {}' \
+    'for package in lock["package"]:' \
+    '    packages.setdefault(package["name"], []).append(package)' \
+    'roots = [p for p in lock["package"] if "." in (p["source"].get("editable"), p["source"].get("virtual"))]' \
+    'members = lock.get("manifest", {}).get("members", ())' \
+    'roots = roots or [p for p in lock["package"] if p["name"] in members]' \
+    'waiting = [dependency for root in roots for dependency in root.get("dependencies", ())]' \
+    'seen = set()' \
+    'while waiting:' \
+    '    wanted = waiting.pop()' \
+    '    if str(wanted) in seen or not here(wanted.get("marker")):' \
+    '        continue' \
+    '    seen.add(str(wanted))' \
+    '    package = next(' \
+    '        p for p in packages[wanted["name"]]' \
+    '        if wanted.get("version") in (None, p.get("version")) and wanted.get("source") in (None, p["source"])' \
+    '        and (len(packages[wanted["name"]]) == 1 or any(map(here, p.get("resolution-markers", [""]))))' \
+    '    )' \
+    '    waiting += package.get("dependencies", ())' \
+    '    for extra in wanted.get("extra", ()):' \
+    '        waiting += package.get("optional-dependencies", {}).get(extra, ())' \
+    '    source, name = package["source"], package["name"]' \
+    '    files = [*package.get("wheels", ()), *filter(None, [package.get("sdist")])]' \
+    '    if "git" in source:' \
+    '        url, _, revision = source["git"].partition("#")' \
+    '        url, _, query = url.partition("?")' \
+    '        folder = [part[13:] for part in query.split("&") if part.startswith("subdirectory=")]' \
+    '        repository(name, url, revision, *folder)' \
+    '    elif "url" in source:' \
+    '        other[f"{name} @ {source['"'"'url'"'"']}"] = None' \
+    '    elif path := source.get("editable") or source.get("directory") or source.get("path"):' \
+    '        if path != ".":' \
+    '            other[f"./{path}"] = None' \
+    '    elif "registry" in source:' \
+    '        add(name, package["version"], [one["hash"] for one in files if "hash" in one])' \
+    '' \
+    'with open("/tmp/locked.txt", "w") as file:' \
+    '    file.writelines(f"{one} {'"'"' '"'"'.join(sorted(locked[one]))}\n" for one in sorted(locked))' \
+    'with open("/tmp/other.txt", "w") as file:' \
+    '    file.writelines(f"{one}\n" for one in other)' \
+    | /usr/bin/python3.13 -
 RUN --mount=type=cache,target=/root/.cache/pip \
     { [ ! -s /tmp/locked.txt ] || pip install --no-compile --no-deps --require-hashes -r /tmp/locked.txt; } && \
     { [ ! -s /tmp/other.txt ] || pip install --no-compile --no-deps -r /tmp/other.txt; }
