@@ -19,7 +19,7 @@ from laststage.plan.plan import Draft
 from laststage.plan.static_nginx import HASH, nginx_conf
 from laststage.plan.writing import Stage, cache, dockerfile
 
-NGINX = "nginxinc/nginx-unprivileged:1.26-trixie"
+NGINX = "nginxinc/nginx-unprivileged:1.26"
 PYTHON = "python:3.13-slim-trixie"
 DEBIAN = "debian:trixie-slim"
 # not the folder that nginx comes with: that has a page in it

@@ -75,7 +75,7 @@ RUN site=$(find /site -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | 
     sed -i "s/@SITE@/$site/" /default.conf
 
 # nginx, without a shell: it writes to its output and below /tmp, and nowhere else.
-FROM nginxinc/nginx-unprivileged:1.26-trixie
+FROM nginxinc/nginx-unprivileged:1.26
 COPY --from=build /site/ /site/
 COPY --from=build /default.conf /etc/nginx/conf.d/default.conf
 # at this signal it answers what it was asked before it ends

@@ -73,7 +73,7 @@ RUN site=$(find /app/dist -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256su
     sed -i "s/@SITE@/$site/" /default.conf
 
 # nginx, without a shell: it writes to its output and below /tmp, and nowhere else.
-FROM nginxinc/nginx-unprivileged:1.26-trixie
+FROM nginxinc/nginx-unprivileged:1.26
 COPY --from=build /app/dist/ /site/
 COPY --from=build /default.conf /etc/nginx/conf.d/default.conf
 # at this signal it answers what it was asked before it ends
