@@ -189,6 +189,28 @@ def web(laststage: Laststage, calculator: dict[str, Any]) -> dict[str, Any]:
     return laststage.build("-t", "web", EXAMPLES / "go-web")
 
 
+@pytest.fixture(scope="session")
+def small(laststage: Laststage, calculator: dict[str, Any], session_folder: Path) -> Laststage:
+    """The command line over a store with the calculator and nothing else, small enough to copy."""
+    own = laststage.on(session_folder / "small")
+    lend_packages(laststage, calculator, own)
+    assert (
+        own.build("-t", "calculator", EXAMPLES / "go-calculator")["digest"]
+        == (calculator["digest"])
+    )
+    return own
+
+
+def lend_packages(laststage: Laststage, report: Mapping[str, Any], other: Laststage) -> None:
+    """Give the store of *other* the packages with which *report* was made, to save a download."""
+    source, target = (one.store / "debian" / "packages" for one in (laststage, other))
+    target.mkdir(parents=True, exist_ok=True)
+    for base in report["bases"]:
+        for package in base["packages"]:
+            name = f"{package['digest'].removeprefix('sha256:')}.deb"
+            shutil.copyfile(source / name, target / name)
+
+
 @pytest.fixture
 def fresh(laststage: Laststage, tmp_path: Path) -> Iterator[Laststage]:
     """The command line over a store of the test's own, empty."""

@@ -67,7 +67,7 @@ def test_time_without_zones(laststage, calculator, go_program) -> None:
     folder = go_program(SLEEPS)
     assert "tzdata" not in laststage("plan", folder).stdout.partition("omit=")[2]
     done = laststage("build", "-t", "sleeps", folder)
-    assert "plan amended after a look at the program: without tzdata" in done.stderr
+    assert "plan amended after a look at the image: without tzdata" in done.stderr
     assert not _zones(laststage.image("sleeps:latest"))
     assert laststage("run", "sleeps").stdout == "slept"
 

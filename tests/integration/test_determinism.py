@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from .conftest import lend_packages
+
 pytestmark = pytest.mark.integration
 
 
@@ -27,10 +29,7 @@ def test_an_ordinary_user_gets_the_same_image(
     laststage, calculator, ordinary, give, examples: Path
 ) -> None:
     home = ordinary.home
-    packages = ordinary.store / "debian" / "packages"
-    packages.mkdir(parents=True)
-    for package in (laststage.store / "debian" / "packages").iterdir():
-        shutil.copyfile(package, packages / package.name)
+    lend_packages(laststage, calculator, ordinary)
     app = home / "app"
     shutil.copytree(examples / "go-calculator", app, copy_function=shutil.copyfile)
     give(ordinary.store, home)

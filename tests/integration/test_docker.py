@@ -32,12 +32,13 @@ ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt PIP_CERT=/etc/ssl/cer
 def docker(session_folder: Path) -> Iterator[Docker]:
     if not shutil.which("dockerd"):
         unavailable("needs Docker: apt-get install docker.io")
-    daemon = Docker(session_folder / "docker")
+    folder = session_folder / "docker-init"
+    daemon = Docker(folder)
     try:
         yield daemon
     finally:
         daemon.stop()
-        shutil.rmtree(session_folder / "docker", ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Bases:
@@ -107,13 +108,14 @@ def _answer(docker: Docker, name: str, port: int) -> int:
     """Return the HTTP status with which the image answers, run as it is meant to be."""
     line = docker.line(
         "run", "--rm", "--name", name, "--network=host", "--read-only", "--tmpfs", "/tmp",
+        "-e", "SECRET_KEY=of-this-test",  # what an app must not do without
         f"docker-{name}",
     )  # fmt: skip
     process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         until = time.monotonic() + _PATIENCE
         while time.monotonic() < until:
-            assert process.poll() is None, process.communicate()[0]
+            assert process.poll() is None, f"{name} ended: {process.communicate()[0]}"
             try:
                 with _OPENER.open(f"http://127.0.0.1:{port}/", timeout=5) as response:
                     return int(response.status)
@@ -125,4 +127,4 @@ def _answer(docker: Docker, name: str, port: int) -> int:
         raise AssertionError(f"{name} does not answer on port {port}")
     finally:
         docker("rm", "-f", name, expect=None)
-        process.wait(20)
+        process.communicate(timeout=20)

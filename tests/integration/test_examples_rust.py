@@ -90,7 +90,7 @@ def test_its_image_holds_the_program_and_what_it_reads(laststage, built) -> None
     assert image.config["config"]["User"] == "65532"
     assert image.config["config"]["Entrypoint"] == ["/rust-axum"]
     assert "app/templates/page.html" in image.files
-    names = {path.rpartition("/")[2] for path in image.members}
+    names = {path.rpartition("/")[2] for path in image.files}
     assert not names & {"sh", "bash", "apt", "dpkg", "ld-linux-x86-64.so.2", "libc.so.6"}
     program = len(image.files["rust-axum"])
     data = sum(len(text) for path, text in image.files.items() if path.startswith(_DATA))
