@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+
+from msgspec import structs
 
 from laststage.analysis.run_time_libraries import RunTimeLibrary, run_time_libraries
 from laststage.analysis.tree import Tree
@@ -12,17 +14,27 @@ _DISTRIBUTION = re.compile(r"(.+?)-[^-]+\.(?:dist-info|egg-info)")
 _DEEPEST = 7
 
 
-def run_time_needs(image: Tree) -> list[tuple[str, RunTimeLibrary]]:
+def run_time_needs(image: Tree, *, above: int = 0) -> list[tuple[str, RunTimeLibrary]]:
     """Return what the packages in *image* are known to load by name, each under its package.
 
-    What counts only for apps that import a certain module is left out.
+    *above* is how many of the lowest layers are its base. A package that brings its own copy of a
+    library, as most that are shipped compiled do, needs no other; what counts only for apps that
+    import a certain module is left out.
     """
-    return [
-        (f"{ecosystem} {name}", library)
-        for ecosystem, name in sorted(set(_installed(image, "", 0)))
-        for library in run_time_libraries(ecosystem, name)
-        if library.sonames and not library.imported
-    ]
+    names = {path.rpartition("/")[2] for path, _ in image.elves(above=above)}
+    found = []
+    for ecosystem, name in sorted(set(_installed(image, "", 0))):
+        for library in run_time_libraries(ecosystem, name):
+            lacking = tuple(s for s in library.sonames if not _is_brought(s, names))
+            if lacking and not library.imported:
+                found.append((f"{ecosystem} {name}", structs.replace(library, sonames=lacking)))
+    return found
+
+
+def _is_brought(soname: str, names: Iterable[str]) -> bool:
+    """Whether one of the files *names* is the library *soname* by its name, in any version."""
+    stem = soname.partition(".so")[0]
+    return any(name.startswith(stem) for name in names)
 
 
 def _installed(image: Tree, folder: str, depth: int) -> Iterator[tuple[str, str]]:

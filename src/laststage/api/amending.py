@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from laststage.analysis.tree import Tree
 
 # Raised when the same image would be found to need something else.
-_VERSION = 2
+_VERSION = 3
 
 
 class LibraryError(PlanError):
@@ -83,7 +83,7 @@ class Examiner:
             if needs is not None:
                 known = structs.replace(known, needs=needs)
         image = Tree(self._layers, sight.image)
-        loading = run_time_needs(image)
+        loading = run_time_needs(image, above=sight.above)
         findings = self._findings(sight, image, {name: lib.sonames for name, lib in loading})
         # beside a library, some need data that its package or another one brings
         whole = {package for _, library in loading if library.extra for package in library.packages}
