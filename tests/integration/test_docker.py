@@ -27,10 +27,11 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _AUTHORITIES = """\
 FROM {name}
 COPY *.crt /own/
-RUN cp /own/bundle.crt /etc/ssl/certs/ca-certificates.crt && \\
-    if [ -x /opt/java/openjdk/bin/keytool ]; then for file in /own/private-*.crt; do \\
-      [ ! -e "$file" ] || /opt/java/openjdk/bin/keytool -importcert -noprompt -cacerts \\
-        -storepass changeit -alias "$file" -file "$file"; done; fi
+RUN for file in /own/private-*.crt; do [ -e "$file" ] || continue; \\
+      cp "$file" /usr/local/share/ca-certificates/; \\
+      [ ! -x /opt/java/openjdk/bin/keytool ] || /opt/java/openjdk/bin/keytool -importcert \\
+        -noprompt -cacerts -storepass changeit -alias "$file" -file "$file"; done; \\
+    update-ca-certificates
 ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt PIP_CERT=/etc/ssl/certs/ca-certificates.crt
 """
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----\n(.+?)-----END CERTIFICATE-----", re.DOTALL)
