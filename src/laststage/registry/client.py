@@ -11,19 +11,19 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from laststage.errors import UsageError
+from laststage.errors import IntegrityError, NetworkError, UsageError
 from laststage.events import Event, Sink, discard
 from laststage.model.digest import Digest
 from laststage.model.platform import Platform
 from laststage.model.reference import Reference
 from laststage.net.exchange import Exchange
-from laststage.net.progress import Progress
+from laststage.net.progress import GivenUpError, Progress
 from laststage.net.retry import DELAYS
 from laststage.oci.documents import Descriptor
 from laststage.oci.layout import Layout
 from laststage.registry.copying import copy_blobs, manifests_below
 from laststage.registry.credentials import Credentials
-from laststage.registry.manifests import RawManifest
+from laststage.registry.manifests import RawManifest, checked
 from laststage.registry.names import (
     Endpoint,
     Place,
@@ -40,6 +40,7 @@ from laststage.registry.pushing import Pusher, every_blob, put_manifests
 from laststage.registry.referrers import Referrer, attach, referrers
 from laststage.registry.repository import Repository
 from laststage.registry.session import Call, Session
+from laststage.registry.streaming import unavailable
 from laststage.store.blobs import Blobs
 from laststage.store.root import Store
 
@@ -98,6 +99,7 @@ class Registry:
     def describe(self, reference: Reference, platform: Platform) -> RemoteImage:
         """Fetch manifest and config of an image for *platform*, and no layer.
 
+        From then on `complete` knows where its layers are to be had, and so does `push`.
         What is in the store under a digest is not fetched again: a reference by digest needs no
         network then. Raise NoPlatformError if the image is not made for *platform*.
         """
@@ -116,6 +118,51 @@ class Registry:
         in_parallel([fetching(blob) for blob in blobs], self._threads, progress.stop)
         progress.finish()
 
+    def complete(self, blobs: Sequence[Descriptor]) -> None:
+        """See to it that the store has *blobs*, which `describe` or a push once saw somewhere.
+
+        A place that fails is followed by the next that had the blob. Raise UnavailableError, which
+        names them, if none gives it, IntegrityError if it is missing and no place is known.
+        """
+        wanted = {blob.digest: blob for blob in blobs}.values()
+        missing = [b for b in wanted if self._blobs.size(checked(b, "the image")) != b.size]
+        groups: dict[Place, list[Descriptor]] = {}
+        for blob in missing:
+            places = self._origins.places(blob.parsed_digest)
+            if not places:
+                raise IntegrityError(
+                    f"blob {blob.digest} is missing from the store, and no registry is known for it",
+                    hint="pull or build the image again that it belongs to",
+                )
+            groups.setdefault(places[0], []).append(blob)
+        shown = [
+            (Progress(str(place), sum(blob.size for blob in group), self._sink), group)
+            for place, group in groups.items()
+        ]
+
+        def fetching(blob: Descriptor, progress: Progress) -> Callable[[], None]:
+            return lambda: self._fetch_from_any(blob, progress)
+
+        def stop() -> None:
+            for progress, _ in shown:
+                progress.stop()
+
+        actions = [fetching(blob, progress) for progress, group in shown for blob in group]
+        in_parallel(actions, self._threads, stop)
+        for progress, _ in shown:
+            progress.finish()
+
+    def _fetch_from_any(self, blob: Descriptor, progress: Progress) -> None:
+        failures = []
+        for place in self._origins.places(blob.parsed_digest):
+            try:
+                return self._puller(place.reference).fetch(blob, progress.advance)
+            except GivenUpError:
+                raise
+            except (NetworkError, IntegrityError) as error:
+                failures.append((str(place), error))
+        raise unavailable(blob, failures)
+
     def pull(self, reference: Reference, platform: Platform) -> RemoteImage:
         """Fetch an image into the store, whole, and tag it there as *reference*."""
         image = self.describe(reference, platform)
@@ -126,11 +173,15 @@ class Registry:
     def push(self, image: Descriptor, reference: Reference) -> Digest:
         """Send an *image* or index of the store to where *reference* says; return its digest.
 
-        The registry's name is set once all is there. Raise IntegrityError, sending nothing, if the
-        store lacks a part, UsageError if *reference* has another digest.
+        A blob that the store lacks goes there from the registry that has it, by mounting it or
+        straight through, and is not stored. The registry's name is set once all is there. Raise
+        IntegrityError, sending nothing, if a part is neither here nor known to be anywhere,
+        UsageError if *reference* has another digest.
         """
         repository = self._repository(reference)
-        pusher = Pusher(repository, self._blobs, self._origins, threads=self._threads)
+        pusher = Pusher(
+            repository, self._blobs, self._origins, sources=self._sources, threads=self._threads
+        )
         manifests = pusher.manifests(image)
 
         def send(progress: Progress) -> None:
@@ -212,9 +263,21 @@ class Registry:
         return digest
 
     def _puller(self, reference: Reference) -> Puller:
-        found = endpoints(Place.of(reference).host, self._config)
-        sessions = tuple(self._session(endpoint) for endpoint in found)
+        sessions = self._sessions_of(Place.of(reference))
         return Puller(reference, sessions, self._blobs, self._origins, self._sink)
+
+    def _sessions_of(self, place: Place) -> tuple[Session, ...]:
+        """Return the mirrors of a place's registry, and that itself last."""
+        return tuple(self._session(e) for e in endpoints(place.host, self._config))
+
+    def _sources(self, digest: Digest) -> list[Repository]:
+        """Return where a blob is to be had, in the order of trying."""
+        found = []
+        for place in self._origins.places(digest):
+            *mirrors, last = self._sessions_of(place)
+            sessions = [*(mirror for mirror in mirrors if not mirror.is_down), last]
+            found += [Repository(session, place) for session in sessions]
+        return found
 
     def _repository(self, reference: Reference) -> Repository:
         place = Place.of(reference)

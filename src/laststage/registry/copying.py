@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator
-from http import HTTPStatus
+from collections.abc import Callable
 
 from laststage.errors import IntegrityError
-from laststage.model.digest import Digest
 from laststage.model.platform import Platform
-from laststage.net.retry import TransientError
 from laststage.oci.documents import Descriptor
 from laststage.registry.manifests import RawManifest, chosen
 from laststage.registry.parallel import in_parallel
 from laststage.registry.pushing import every_blob
 from laststage.registry.repository import Repository
-from laststage.registry.uploads import BlobSource, Upload
+from laststage.registry.streaming import Stream
+from laststage.registry.uploads import Upload
 
-_PIECE = 1 << 18
 _DEPTH = 3
 
 
@@ -55,34 +51,7 @@ def copy_blobs(
     mounts = (source.path,) if is_near else ()
 
     def copying(blob: Descriptor) -> Callable[[], None]:
-        digest = blob.parsed_digest
-        stream = BlobSource(digest, blob.size, lambda at: _pieces(source, digest, blob.size, at))
+        stream = Stream(source, blob).blob
         return lambda: Upload(target, stream, mounts=mounts, progress=progress).run()
 
     in_parallel([copying(blob) for blob in every_blob(manifests)], threads, stop)
-
-
-def _pieces(source: Repository, digest: Digest, size: int, at: int) -> Iterator[bytes]:
-    """Yield a blob's bytes from *at* on, the last of them only once its digest is known right."""
-    name = source.name(str(digest))
-    left, sum_, held = size, hashlib.new(digest.algorithm), b""
-    with source.open_blob(digest, limit=size, offset=at) as answer:
-        skip = 0 if answer.status == HTTPStatus.PARTIAL_CONTENT else at
-        is_whole = answer.status != HTTPStatus.PARTIAL_CONTENT
-        left -= 0 if is_whole else at
-        if answer.size not in (None, left):
-            raise IntegrityError(f"{name}: {answer.size} bytes where {left} were expected")
-        while piece := answer.read(_PIECE):
-            left -= len(piece)
-            sum_.update(piece)
-            dropped, skip = min(skip, len(piece)), max(0, skip - len(piece))
-            if held:
-                yield held
-            held = piece[dropped:]
-    if left:
-        raise TransientError(f"{name}: {left} bytes are missing at its end")
-    # of the part of a blob only the target, which has the whole, can check the digest
-    if is_whole and sum_.hexdigest() != digest.hex:
-        raise IntegrityError(f"{name}: the content is not {digest}")
-    if held:
-        yield held

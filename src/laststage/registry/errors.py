@@ -73,6 +73,12 @@ class NoPlatformError(RegistryError):
     code = "LS348"
 
 
+class UnavailableError(NetworkError):
+    """A blob that the store lacks cannot be had from any registry that had it."""
+
+    code = "LS351"
+
+
 class CredentialsError(LaststageError):
     """The logins of this machine cannot be read."""
 

@@ -61,6 +61,11 @@ class Place(Struct, frozen=True):
             path = f"library/{path}"
         return cls(host, path)
 
+    @property
+    def reference(self) -> Reference:
+        """The repository as a reference that names no image of it."""
+        return Reference(self.host, self.path, "")
+
     def __str__(self) -> str:
         return f"{self.host}/{self.path}"
 

@@ -1,4 +1,7 @@
-"""Where the store's blobs came from, so that they can be mounted there rather than sent again."""
+"""Where the store's blobs came from, or can be had from.
+
+So they are mounted there rather than sent again, and what no step needed to read need not be here.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +21,15 @@ class Origins:
 
     def add(self, digest: Digest, place: Place) -> None:
         """Remember that *place* has the blob."""
-        known = self._records.get(digest.hex) or ()
+        known = self.places(digest)
         if known[:1] != (place,):
             kept = (place, *(other for other in known if other != place))
             self._records.put(digest.hex, kept[:_KEPT])
 
+    def places(self, digest: Digest) -> tuple[Place, ...]:
+        """Return every repository that is known to have the blob."""
+        return self._records.get(digest.hex) or ()
+
     def of(self, digest: Digest, host: str) -> tuple[str, ...]:
         """Return the repositories of the registry *host* that have the blob."""
-        known = self._records.get(digest.hex) or ()
-        return tuple(place.path for place in known if place.host == host)
+        return tuple(place.path for place in self.places(digest) if place.host == host)

@@ -27,6 +27,7 @@ from laststage.registry.names import Place, pinned, selector
 from laststage.registry.origins import Origins
 from laststage.registry.repository import BlobTransport, Repository
 from laststage.registry.session import DOCUMENT_LIMIT, Session
+from laststage.registry.streaming import Counted
 from laststage.store.blobs import Blobs
 
 T = TypeVar("T")
@@ -91,6 +92,8 @@ class Puller:
             found["variant"] = config.variant
         for document in {top.digest: top, raw.digest: raw}.values():
             self._blobs.put(document.data)
+        for blob in {blob.digest: blob for blob in (manifest.config, *manifest.layers)}.values():
+            self._origins.add(blob.parsed_digest, self._place)
         described = Descriptor(raw.media_type, str(raw.digest), len(raw.data), platform=found)
         return RemoteImage(self._reference, top.digest, described, manifest, config)
 
@@ -104,13 +107,7 @@ class Puller:
             return
 
         def get(repository: Repository) -> None:
-            came = 0
-
-            def count(amount: int) -> None:
-                nonlocal came
-                came += amount
-                progress(amount)
-
+            count = Counted(progress)
             try:
                 download(
                     BlobTransport(repository, digest),
@@ -124,7 +121,7 @@ class Puller:
                     sleep=repository.session.sleep,
                 )
             except BaseException:
-                count(-came)  # what came from one mirror is no progress on the next
+                count.take_back()  # what came from one mirror is no progress on the next
                 raise
 
         self._from_any(get)

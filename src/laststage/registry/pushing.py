@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from laststage.errors import IntegrityError
 from laststage.model.digest import Digest
@@ -12,6 +12,7 @@ from laststage.registry.origins import Origins
 from laststage.registry.parallel import in_parallel
 from laststage.registry.repository import Repository
 from laststage.registry.session import DOCUMENT_LIMIT
+from laststage.registry.streaming import send_from_any
 from laststage.registry.uploads import BlobSource, Upload
 from laststage.store.blobs import Blobs
 
@@ -20,20 +21,28 @@ _HINT = "pull or build it again, then push"
 
 
 class Pusher:
-    """Pushes what a store has to one *repository*."""
+    """Pushes to one *repository* what a store has, and what it lacks from where *sources* says."""
 
     def __init__(
-        self, repository: Repository, blobs: Blobs, origins: Origins, *, threads: int
+        self,
+        repository: Repository,
+        blobs: Blobs,
+        origins: Origins,
+        *,
+        sources: Callable[[Digest], Sequence[Repository]],
+        threads: int,
     ) -> None:
         self._repository = repository
         self._blobs = blobs
         self._origins = origins
+        self._sources = sources
         self._threads = threads
 
     def manifests(self, top: Descriptor) -> tuple[RawManifest, ...]:
         """Return the manifests of *top*, each after those that it needs.
 
-        Raise IntegrityError unless all that belongs to them is in the store.
+        Raise IntegrityError unless all that belongs to them is in the store, or is a blob that a
+        registry is known to have.
         """
         digest = checked(top, str(self._repository.place))
         if (self._blobs.size(digest) or 0) > DOCUMENT_LIMIT:
@@ -43,10 +52,11 @@ class Pusher:
             below = (self.manifests(entry.descriptor) for entry in raw.entries())
             return (*(manifest for group in below for manifest in group), raw)
         for blob in blobs_of(raw):
-            size = self._blobs.size(checked(blob, str(digest)))
-            if size is None:
+            found = checked(blob, str(digest))
+            size = self._blobs.size(found)
+            if size is None and not self._origins.places(found):
                 raise IntegrityError(f"blob {blob.digest} is missing from the store", hint=_HINT)
-            if size != blob.size:
+            if size not in (None, blob.size):
                 raise IntegrityError(f"blob {blob.digest} is damaged", hint=_HINT)
         return (raw,)
 
@@ -66,9 +76,13 @@ class Pusher:
     def _send(self, blob: Descriptor, progress: Callable[[int], None]) -> None:
         digest = blob.parsed_digest
         place = self._repository.place
-        source = BlobSource(digest, blob.size, lambda at: self._pieces(digest, at))
         mounts = self._origins.of(digest, place.host)
-        Upload(self._repository, source, mounts=mounts, progress=progress).run()
+        if self._blobs.size(digest) is None:
+            sources = self._sources(digest)
+            send_from_any(sources, self._repository, blob, mounts=mounts, progress=progress)
+        else:
+            source = BlobSource(digest, blob.size, lambda at: self._pieces(digest, at))
+            Upload(self._repository, source, mounts=mounts, progress=progress).run()
         self._origins.add(digest, place)
 
     def _pieces(self, digest: Digest, at: int) -> Iterator[bytes]:
