@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -12,9 +12,11 @@ from msgspec import Struct
 from laststage.base.bases import Bases
 from laststage.base.catalogue import Catalogue, Own
 from laststage.base.supplies import Supplies
+from laststage.errors import NetworkError
 from laststage.events import Sink, discard
 from laststage.model.platform import Platform
 from laststage.model.repository import Repository
+from laststage.model.size import human_size
 from laststage.oci.layerstore import Layers
 from laststage.oci.layout import Layout
 from laststage.store.root import Store
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from laststage.engine.copying import Fetched
     from laststage.graph.operations import RemoteFile
     from laststage.net.http import UrllibTransport
+    from laststage.oci.documents import Descriptor
     from laststage.registry.client import Registry
     from laststage.sandbox.git import Git
     from laststage.sandbox.runtime import OciRuntime
@@ -75,7 +78,7 @@ class Workspace:
         self.sink = sink
         self.now = now
         self.store = Store(settings.store)
-        self.layers = Layers(self.store, opaque=_opaque)
+        self.layers = Layers(self.store, opaque=_opaque, fetch=self._fetch_layers)
         self.layout = Layout(self.store)
         self.platform = Platform.parse(os.uname().machine)
         self.catalogue = Catalogue(settings.own)
@@ -95,6 +98,7 @@ class Workspace:
             lock=self._lock,
         )
         self._runner: OciRuntime | None = None
+        self._registry: Registry | None = None
         self._memories = 0
 
     def enter(self) -> None:
@@ -167,6 +171,11 @@ class Workspace:
 
         Raise CredentialsError if that file cannot be read.
         """
+        if self._registry is None:
+            self._registry = self._new_registry()
+        return self._registry
+
+    def _new_registry(self) -> Registry:
         from laststage.registry.client import Registry
         from laststage.registry.credentials import Credentials, read_docker_config
         from laststage.registry.names import RegistryConfig
@@ -190,6 +199,16 @@ class Workspace:
         """Return the file of certificates that this machine trusts, None if none is found."""
         candidates = (self.settings.ca_bundle, *_CA_BUNDLES)
         return next((path for path in candidates if path and os.path.isfile(path)), None)
+
+    def _fetch_layers(self, blobs: Sequence[Descriptor]) -> None:
+        """Fetch layers that were only described when their image was named."""
+        if self.settings.offline:
+            size = human_size(sum(blob.size for blob in blobs))
+            raise NetworkError(
+                f"offline, and not here: {len(blobs)} layers of a base image ({size})",
+                hint="build once without --offline",
+            )
+        self.registry().complete(blobs)
 
     def _lock(self) -> Lock | None:
         if not self.settings.lock:

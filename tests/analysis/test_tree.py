@@ -216,6 +216,9 @@ class Listed:
     def has(self, identifier: str) -> bool:
         return False
 
+    def bring(self, identifiers: tuple[str, ...]) -> None:
+        """All are here."""
+
     def entries(self, identifier: str) -> tuple[Entry, ...]:
         return tuple(self._stack[int(identifier)])
 

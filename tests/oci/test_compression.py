@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from laststage.model.digest import Digest
 from laststage.oci.compression import PIECE, GzipWriter
-from laststage.oci.layers import LayerReader
+from laststage.oci.decompression import LayerReader
 
 # more than one piece, neither random nor all the same
 LARGE = bytes(range(256)) * 3000 + b"".join(b"%d" % number for number in range(400_000))

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from laststage.errors import IntegrityError
 from laststage.model.digest import Digest
+from laststage.oci.decompression import LayerReader
 from laststage.oci.documents import LAYER_GZIP, Descriptor
-from laststage.oci.layers import LayerReader, Piece
+from laststage.oci.layers import Piece
 from laststage.oci.layerstore import Layers
 from laststage.store.root import Store
 from laststage.tree.entry import Entry

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from laststage.analysis.elf import MAGIC, Elf, ElfError, read_elf
 from laststage.analysis.listing import NOTHING, Listing, listing_of_folder, listings_of_entries
-from laststage.errors import IntegrityError
 from laststage.model.digest import Digest
 from laststage.oci.layerstore import Layers
 from laststage.store.records import Records
@@ -154,15 +153,10 @@ class StoredLayer:
         return known
 
     def _files(self) -> Iterator[tuple[Entry, Content]]:
-        from laststage.oci.layers import open_layer
         from laststage.tree.untar import entries
 
-        blob = self._layers.any_blob(self._identifier)
-        if blob is None:
-            raise IntegrityError(f"layer {self._identifier[:12]} is missing from the store")
-        limit = blob.unpacked or None
-        with open_layer(self._layers.blobs, blob.descriptor, limit=limit) as reader:
-            yield from entries(reader, blob.digest)
+        with self._layers.opened(self._identifier) as reader:
+            yield from entries(reader, reader.name)
 
 
 def _elf_of_content(content: Content) -> tuple[bool, Elf | None]:

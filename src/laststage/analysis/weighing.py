@@ -29,7 +29,8 @@ MANAGERS = frozenset(
 class Weight(Struct, frozen=True):
     """Sums over layers: *files* and their *size* in bytes, *compressed* as layers in bytes.
 
-    Executables are files with an execute bit; shells and package managers go by their names.
+    Executables are files with an execute bit; shells and package managers go by their names. Of the
+    layers that are *elsewhere*, a number, only the compressed size is known.
     """
 
     files: int
@@ -38,6 +39,7 @@ class Weight(Struct, frozen=True):
     executables: int
     shells: tuple[str, ...]
     managers: tuple[str, ...]
+    elsewhere: int = 0
 
 
 class Scales:
@@ -61,11 +63,15 @@ class Scales:
             executables=sum(weight.executables for weight in weights),
             shells=_merged(weight.shells for weight in weights),
             managers=_merged(weight.managers for weight in weights),
+            elsewhere=sum(weight.elsewhere for weight in weights),
         )
 
     def _one(self, identifier: str) -> Weight:
         known = self._records.get(identifier)
         if known is None:
+            blob = self._layers.any_blob(identifier)
+            if blob is not None and not self._layers.is_here(identifier):
+                return Weight(0, 0, blob.size, 0, (), (), elsewhere=1)
             known = self._weigh(identifier)
             self._records.put(identifier, known)
         return known

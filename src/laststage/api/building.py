@@ -108,6 +108,9 @@ def _own_rules(ignore: str, profile: App) -> str:
     return "" if IgnoreFile.parse(ignore).ignores(known_by) else ignore
 
 
+BASE_NAME = "org.opencontainers.image.base.name"
+BASE_DIGEST = "org.opencontainers.image.base.digest"
+
 # A library brings libraries of its own; more rounds than this mean that something goes round.
 _ROUNDS = 5
 
@@ -156,12 +159,15 @@ class _Build:
             references=(),
             dockerfile=request.dockerfile,
             bases=tuple(self._images.assembled),
+            taken=tuple(self._images.taken.values()),
             executed=solver.executed,
             amended=(),
             layers=tuple(self._layers),
             contexts=tuple(contexts.values()),
             weight=Scales(workspace.layers).weigh(self._layers),
             single=self._single(solver, lowered),
+            rows=tuple(self._images.rows),
+            paths=tuple(self._images.paths),
             is_local=not any(
                 isinstance(node.operation, CopyOp) and node.operation.remote
                 for node in lowered.graph.nodes
@@ -257,9 +263,10 @@ class _Build:
         bases = self._images.assembled
         base = next((base for base in bases if base.is_named(lowered.base)), None)
         if base is None:
-            return {}
+            taken = self._images.taken.get(lowered.base)
+            return {} if taken is None else {BASE_NAME: taken.reference, BASE_DIGEST: taken.digest}
         found = {
-            "org.opencontainers.image.base.name": base.reference,
+            BASE_NAME: base.reference,
             "dev.laststage.base.policy": "assemble",
         }
         if base.omit:
@@ -301,6 +308,7 @@ def inputs_of(workspace: Workspace, request: BuildRequest, report: BuildReport) 
     name = os.path.abspath(request.dockerfile_name)
     found += [name, f"{name}.dockerignore"]
     found += [workspace.bases.record_path(base) for base in report.bases]
+    found += report.paths
     blobs = workspace.layers.blobs
     manifest = report.image.manifest
     documents = [manifest, workspace.layout.manifest(manifest).config]

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 
-from laststage.api.request import BuildRequest
+from laststage.api.request import BuildRequest, Taken
 from laststage.base.bases import Base
-from laststage.errors import UsageError
+from laststage.base.recipe import UnknownBaseError
+from laststage.errors import NetworkError, UsageError
 from laststage.graph.lowering import BaseImage, FolderImage
+from laststage.model.digest import Digest
 from laststage.model.platform import Platform
 from laststage.model.reference import Reference
-from laststage.oci.documents import Descriptor
-from laststage.oci.layout import Layout
+from laststage.oci.documents import Descriptor, ImageConfig, Manifest
+from laststage.oci.layout import Layout, row
+from laststage.store.records import Records
 from laststage.store.root import Store
 from laststage.workspace import Workspace
 
@@ -20,12 +23,20 @@ _IMAGE = "docker-image://"
 
 
 class ImageSource:
-    """Resolves names for one request; *bases* are those that were assembled, by their layer."""
+    """Resolves names for one request; *bases* are those that were assembled, by their layer.
+
+    *taken* are the others, by name. *rows* are what the store's index must hold, or with a "!" must
+    not hold, for the names to stand for the same again, *paths* the files that say so too.
+    """
 
     def __init__(self, workspace: Workspace, request: BuildRequest) -> None:
         self._workspace = workspace
         self._request = request
+        self._pulled = Records(workspace.store, "pulled", Taken)
         self.bases: dict[str, Base] = {}
+        self.taken: dict[str, Taken] = {}
+        self.rows: list[bytes] = []
+        self.paths: list[str] = []
 
     @property
     def assembled(self) -> tuple[Base, ...]:
@@ -49,7 +60,10 @@ class ImageSource:
         )
 
     def image(self, name: str, platform: Platform, omit: tuple[str, ...]) -> BaseImage:
-        """Return the image that a FROM names: of this store, or assembled."""
+        """Return the image that a FROM names: assembled, or of this store, or of a registry.
+
+        Of a registry's image only the documents are fetched.
+        """
         reference = Reference.parse(name)
         if self._request.bases == "assemble":
             base = self._workspace.bases.resolve(
@@ -57,13 +71,46 @@ class ImageSource:
             )
             self.bases.update(dict.fromkeys(base.identifiers, base))
             return BaseImage(base.identifiers, base.config)
-        found = self._workspace.layout.find(reference)
-        if found is None:
-            raise UsageError(
-                f"no image {reference} in the store, and pulling from a registry is not built yet",
-                hint="--bases assemble makes the base from Debian's packages",
+        taken = self._take(reference, platform)
+        self.taken[name] = taken
+        return self._stored(self._workspace.layout, taken.image)
+
+    def _take(self, reference: Reference, platform: Platform) -> Taken:
+        """Return what a name stands for: in the store, as it was last time, or in its registry."""
+        layout = self._workspace.layout
+        if not self._request.refresh:
+            found = layout.find(reference)
+            if found is not None and _is_for(found, platform):
+                self.rows.append(row(found))
+                return Taken(str(reference), found.digest, found)
+        key = Digest.of(f"{reference} {platform}".encode()).hex
+        self.rows.append(b"!" + row(reference))
+        self.paths.append(self._pulled.path(key))
+        known = None if self._request.refresh else self._pulled.get(key)
+        if known is not None and _has_documents(layout, known.image):
+            return known
+        if self._workspace.settings.offline:
+            raise NetworkError(
+                f"offline, and not here: the image {reference}",
+                hint=f"laststage pull {reference}, while there is a network",
             )
-        return self._stored(self._workspace.layout, found)
+        try:
+            remote = self._workspace.registry().describe(reference, platform)
+        except NetworkError as error:
+            raise self._with_remedy(error, reference) from error
+        taken = Taken(str(reference), str(remote.digest), remote.descriptor)
+        self._pulled.put(key, taken)
+        return taken
+
+    def _with_remedy(self, error: NetworkError, reference: Reference) -> NetworkError:
+        """Say in the hint of *error* if the base that is not to be had could be made."""
+        try:
+            self._workspace.catalogue.find(reference)
+        except UnknownBaseError:
+            return error
+        made = "--bases assemble makes this base from Debian's packages"
+        error.hint = f"{error.hint}; or {made}" if error.hint else made
+        return error
 
     def _layout(self, place: str) -> BaseImage:
         """Return an image of another layout on disk, copied into the store."""
@@ -82,8 +129,41 @@ class ImageSource:
     def _stored(self, layout: Layout, descriptor: Descriptor) -> BaseImage:
         manifest = layout.manifest(descriptor)
         config = layout.config(manifest)
-        layers = tuple(
-            self._workspace.layers.adopt(diff_id, layer)
-            for diff_id, layer in zip(config.rootfs.diff_ids, manifest.layers, strict=True)
-        )
+        layers = known_layers(self._workspace, manifest, config)
         return BaseImage(layers, config.config, config.history, config.author)
+
+
+def known_layers(workspace: Workspace, manifest: Manifest, config: ImageConfig) -> tuple[str, ...]:
+    """Return the layers of an image of the store, lowest first; what is not here is elsewhere."""
+    layers = workspace.layers
+    return tuple(
+        layers.adopt(diff_id, layer, elsewhere=layers.blobs.size(layer.parsed_digest) is None)
+        for diff_id, layer in zip(config.rootfs.diff_ids, manifest.layers, strict=True)
+    )
+
+
+def complete(workspace: Workspace, image: Descriptor) -> None:
+    """See to it that all of an image is in the store: it may stand on a base only described so far.
+
+    Raise NetworkError if what is elsewhere cannot be had.
+    """
+    manifest = workspace.layout.manifest(image)
+    config = workspace.layout.config(manifest)
+    workspace.layers.bring(known_layers(workspace, manifest, config))
+
+
+def _is_for(image: Descriptor, platform: Platform) -> bool:
+    """Whether an image of the store is for *platform*, as far as it says."""
+    said = image.platform or {}
+    return all(
+        said.get(key) in (None, value)
+        for key, value in (("os", platform.os), ("architecture", platform.architecture))
+    )
+
+
+def _has_documents(layout: Layout, image: Descriptor) -> bool:
+    blobs = layout.blobs
+    if blobs.size(image.parsed_digest) != image.size:
+        return False
+    config = layout.manifest(image).config
+    return blobs.size(config.parsed_digest) == config.size

@@ -14,9 +14,18 @@ from laststage.engine.context import Context
 from laststage.engine.exporting import Image
 from laststage.errors import UsageError
 from laststage.model.platform import Platform
+from laststage.oci.documents import Descriptor
 from laststage.sandbox.spec import Limit, SandboxSpec
 
 POLICIES = ("assemble", "pull")
+
+
+class Taken(Struct, frozen=True):
+    """A base that was taken as it is: *digest* is what its name stood for, be it an index's."""
+
+    reference: str
+    digest: str
+    image: Descriptor
 
 
 class Output(Struct, frozen=True):
@@ -32,7 +41,8 @@ class BuildRequest(Struct, frozen=True, kw_only=True):
     With *dockerfile* (its text, called *dockerfile_name* in messages) that is built, else the app
     in the context is planned, and *app* is what its owner says of it. *epoch* sets every time
     stamp, in seconds since 1970; None keeps the files' own. *bases* says where base images come
-    from: ``assemble`` makes them from Debian's packages, ``pull`` takes what the store has.
+    from: ``assemble`` makes them from Debian's packages, ``pull`` takes them as they are, from the
+    store or a registry.
     *contexts* are further folders or images by name, *uncached* the stages that run again.
     *secret* gives a secret by its id, *agents* sockets by theirs. *on_failure* gets the sandbox of
     a step that failed, as it then is. With *proof* the stages left behind are weighed
@@ -73,8 +83,10 @@ class BuildReport(Struct, frozen=True, kw_only=True):
     """What was built, and the proof of it.
 
     *single* is what an image of one stage would have weighed, *weight* what this one weighs.
-    *index* holds how the store's index writes each tag, *contexts* the folders as they were read;
-    *executed* counts the steps that ran.
+    *taken* are the bases that were taken as they are. *index* holds how the store's index writes
+    each tag, *rows* what else it must hold, or after a "!" must not, for the same build to mean the
+    same, *paths* the files of the store that matter too. *contexts* are the folders as they were
+    read, *executed* counts the steps that ran.
     *profile* is what the app is, if it was planned. What is not local depends on a remote file, which may change.
     """
 
@@ -82,6 +94,7 @@ class BuildReport(Struct, frozen=True, kw_only=True):
     references: tuple[str, ...]
     dockerfile: str
     bases: tuple[Base, ...]
+    taken: tuple[Taken, ...]
     executed: int
     amended: tuple[str, ...]
     layers: tuple[str, ...]
@@ -89,5 +102,7 @@ class BuildReport(Struct, frozen=True, kw_only=True):
     single: Weight | None
     contexts: tuple[Context, ...] = ()
     index: tuple[bytes, ...] = ()
+    rows: tuple[bytes, ...] = ()
+    paths: tuple[str, ...] = ()
     profile: App | None = None
     is_local: bool = True

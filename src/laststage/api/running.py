@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from laststage.api.images import known_layers
 from laststage.engine.container import RunRequest, run_container
 from laststage.workspace import Workspace
 
@@ -12,10 +13,7 @@ def run_image(workspace: Workspace, name: str, request: RunRequest) -> int:
     layout = workspace.layout
     manifest = layout.manifest(layout.resolve(name))
     config = layout.config(manifest)
-    identifiers = [
-        workspace.layers.adopt(diff_id, layer)
-        for diff_id, layer in zip(config.rootfs.diff_ids, manifest.layers, strict=True)
-    ]
+    identifiers = known_layers(workspace, manifest, config)
     return run_container(
         config.config,
         identifiers,

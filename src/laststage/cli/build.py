@@ -74,7 +74,7 @@ def run(options: Namespace) -> int:
             write_receipt(
                 workspace.store.root,
                 receipt_key(options.words, os.environ, os.getcwd()),
-                index=report.index,
+                index=(*report.index, *report.rows),
                 paths=[*paths, *map(os.path.abspath, _settings_files(options.folder))],
                 output=output,
                 started_ns=started_ns,

@@ -24,6 +24,9 @@ def proof_table(report: BuildReport) -> str:
         ):
             rows.append((label, theirs, mine, _ratio(other, own)))
     lines = [*_aligned(rows), ""]
+    if weight.elsewhere:
+        there = _count(weight.elsewhere, "layer")
+        lines.append(f"not fetched, and counted compressed only: {there} that no step looks into")
     lines.append(f"{name}  {report.image.manifest.digest}")
     for base in report.bases:
         without = f", without {', '.join(base.omit)}" if base.omit else ""
@@ -31,6 +34,7 @@ def proof_table(report: BuildReport) -> str:
             f"base {base.reference}: assembled from {_count(len(base.packages), 'package')} of "
             f"Debian{without}"
         )
+    lines += [f"base {taken.reference}: {taken.digest}" for taken in report.taken]
     return "\n".join([*lines, *_how_to_run(report)]) + "\n"
 
 
@@ -72,6 +76,10 @@ def report_json(report: BuildReport) -> str:
                 "releases": dict(base.releases),
             }
             for base in report.bases
+        ]
+        + [
+            {"reference": taken.reference, "policy": "pull", "digest": taken.digest}
+            for taken in report.taken
         ],
         "dockerfile": report.dockerfile,
     }

@@ -57,7 +57,7 @@ def run_container(
     The program has this process's standard streams; what it writes is gone at the end.
     """
     argv = command_of(config, request)
-    lowers = [layers.ensure_snapshot(identifier) for identifier in identifiers]
+    lowers = layers.ensure_snapshots(identifiers)
     with layers.snapshots.staging() as folder:
         for name in ("work", "merged"):
             os.mkdir(f"{folder}/{name}")

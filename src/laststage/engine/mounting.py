@@ -14,7 +14,7 @@ from laststage.sandbox.overlay import overlay
 @contextlib.contextmanager
 def mounted_folder(layers: Layers, identifiers: Sequence[str]) -> Iterator[Folder]:
     """Yield the files of the layers *identifiers* (the lowest first) as a folder to read."""
-    lowers = [layers.ensure_snapshot(identifier) for identifier in identifiers]
+    lowers = layers.ensure_snapshots(identifiers)
     with layers.snapshots.staging() as folder:
         os.mkdir(f"{folder}/work")
         os.mkdir(f"{folder}/merged")

@@ -44,7 +44,7 @@ def run_step(
     *sources* are the files of the inputs that it mounts. Raise StepFailedError if the command
     fails.
     """
-    lowers = [layers.ensure_snapshot(layer) for layer in below]
+    lowers = layers.ensure_snapshots(below)
     tail: deque[str] = deque(maxlen=_TAIL)
     with layers.snapshots.staging() as folder:
         upper = f"{folder}/fs"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable
-from functools import partial
+from functools import cached_property, partial
 
 from laststage.errors import BuildError
 from laststage.oci.layerstore import Layers
@@ -20,11 +20,18 @@ class LayersView:
     """The files of *identifiers*, layers from the lowest up, as a container would see them."""
 
     def __init__(self, layers: Layers, identifiers: Iterable[str]) -> None:
-        self._layers = [
-            _Unpacked(layers, identifier)
-            if layers.snapshots.has(identifier)
-            else _Indexed(layers, identifier)
-            for identifier in reversed(tuple(identifiers))
+        self._store = layers
+        self._identifiers = tuple(identifiers)
+
+    @cached_property
+    def _layers(self) -> list[_Unpacked | _Indexed]:
+        """The layers, the highest first; nothing is read, or fetched, until something is asked."""
+        self._store.bring(self._identifiers)
+        return [
+            _Unpacked(self._store, identifier)
+            if self._store.snapshots.has(identifier)
+            else _Indexed(self._store, identifier)
+            for identifier in reversed(self._identifiers)
         ]
 
     def lookup(self, path: str) -> Entry | None:

@@ -11,8 +11,8 @@ from msgspec import json
 from laststage.errors import IntegrityError
 from laststage.model.digest import Digest
 from laststage.model.reference import Reference
+from laststage.oci.decompression import LayerReader
 from laststage.oci.documents import INDEX, Descriptor, Index, encode
-from laststage.oci.layers import LayerReader
 from laststage.oci.layout import Layout
 from laststage.store.atomic import Staged, disk_errors
 from laststage.store.blobs import Blobs

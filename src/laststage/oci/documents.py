@@ -18,9 +18,20 @@ MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
 INDEX: Final = "application/vnd.oci.image.index.v1+json"
 CONFIG: Final = "application/vnd.oci.image.config.v1+json"
 LAYER_GZIP: Final = "application/vnd.oci.image.layer.v1.tar+gzip"
+LAYER_ZSTD: Final = "application/vnd.oci.image.layer.v1.tar+zstd"
+LAYER_TAR: Final = "application/vnd.oci.image.layer.v1.tar"
 # what Docker called the same documents before there was a specification
 DOCKER_MANIFEST: Final = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_CONFIG: Final = "application/vnd.docker.container.image.v1+json"
+_LAYERS: Final = {
+    **{kind: kind for kind in (LAYER_GZIP, LAYER_ZSTD, LAYER_TAR)},
+    "application/vnd.docker.image.rootfs.diff.tar": LAYER_TAR,
+    "application/vnd.docker.image.rootfs.diff.tar.gzip": LAYER_GZIP,
+    "application/vnd.docker.image.rootfs.diff.tar.zstd": LAYER_ZSTD,
+    "application/vnd.oci.image.layer.nondistributable.v1.tar": LAYER_TAR,
+    "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip": LAYER_GZIP,
+    "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd": LAYER_ZSTD,
+}
 REF_NAME: Final = "org.opencontainers.image.ref.name"
 # containerd, Docker and skopeo read the full name here; ref.name holds a tag alone elsewhere
 IMAGE_NAME: Final = "io.containerd.image.name"
@@ -41,6 +52,17 @@ class Descriptor(Struct, frozen=True, rename="camel", omit_defaults=True):
     def parsed_digest(self) -> Digest:
         """The digest, checked."""
         return Digest.parse(self.digest)
+
+
+def layer_type(layer: Descriptor) -> str:
+    """Return what the specification calls the kind of *layer*. Raise IntegrityError for an unknown."""
+    kind = _LAYERS.get(layer.media_type)
+    if kind is None:
+        raise IntegrityError(
+            f"layer {layer.digest} is a {layer.media_type}",
+            hint="layers are tar archives, plain or compressed with gzip or zstd",
+        )
+    return kind
 
 
 class Manifest(Struct, frozen=True, rename="camel", omit_defaults=True):

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import zlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from laststage.errors import IntegrityError
 from laststage.model.digest import Digest
 from laststage.oci.compression import GzipWriter
-from laststage.oci.documents import LAYER_GZIP, Descriptor
+from laststage.oci.decompression import LayerReader
+from laststage.oci.documents import LAYER_GZIP, LAYER_TAR, Descriptor
 from laststage.store.blobs import Blobs
 from laststage.tree.entry import Entry
 from laststage.tree.tar import TarWriter
@@ -21,22 +21,31 @@ from laststage.tree.tar import TarWriter
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
+# What a layer of other people may unpack to: real ones are a third of their size compressed, empty
+# disk images a hundredth. What is denser is made to fill a disk.
+_LEAST_LIMIT = 1 << 30
+_MOST_DENSE = 200
+
 # An entry with where its content is: a path, the bytes themselves, or nothing.
 Piece = tuple[Entry, str | bytes | None]
 
 
 class LayerBlob(Struct, frozen=True):
-    """A layer that is stored as a blob. *unpacked* is the tar's size in bytes, *size* the blob's."""
+    """A layer as a blob. *unpacked* is the tar's size in bytes, *size* the blob's.
+
+    Of what others made *unpacked* is 0 until it was read once and found to be what *diff_id* says.
+    """
 
     diff_id: str
     digest: str
     size: int
     unpacked: int
+    media_type: str = LAYER_GZIP
 
     @property
     def descriptor(self) -> Descriptor:
         """How a manifest speaks of this layer."""
-        return Descriptor(LAYER_GZIP, self.digest, self.size)
+        return Descriptor(self.media_type, self.digest, self.size)
 
 
 def write_layer(pieces: Iterable[Piece], blobs: Blobs, pool: ThreadPoolExecutor) -> LayerBlob:
@@ -82,56 +91,21 @@ def _write(
     return Digest("sha256", digest.hexdigest()), size
 
 
-class LayerReader:
-    """The tar inside a layer's blob, as a stream; *limit* bounds what it may unpack to."""
-
-    def __init__(self, file: BinaryIO, name: str, limit: int | None = None) -> None:
-        self._file = file
-        self._name = name
-        self._left = limit
-        self._inflate = zlib.decompressobj(wbits=31)
-        self._ready = bytearray()
-
-    def read(self, amount: int) -> bytes:
-        """Return up to *amount* bytes, nothing at the end. Raise IntegrityError for a bad stream."""
-        while len(self._ready) < amount and self._fill():
-            pass
-        data = bytes(self._ready[:amount])
-        del self._ready[:amount]
-        return data
-
-    def _fill(self) -> bool:
-        data = self._inflate.unconsumed_tail or self._file.read(1 << 18)
-        if self._inflate.eof:
-            data = self._inflate.unused_data + (data if not self._inflate.unconsumed_tail else b"")
-            if not data:
-                return False
-            self._inflate = zlib.decompressobj(wbits=31)
-        if not data:
-            raise IntegrityError(f"{self._name} ends too early")
-        try:
-            piece = self._inflate.decompress(data, 1 << 20)
-        except zlib.error as error:
-            raise IntegrityError(f"{self._name} is not gzip, or damaged: {error}") from error
-        if self._left is not None:
-            self._left -= len(piece)
-            if self._left < 0:
-                raise IntegrityError(f"{self._name} unpacks to more than it says")
-        self._ready += piece
-        return True
-
-
 @contextlib.contextmanager
-def open_layer(
-    blobs: Blobs, descriptor: Descriptor, *, limit: int | None = None
-) -> Iterator[LayerReader]:
-    """Open a stored layer as the stream of its tar. Raise IntegrityError if it is missing."""
+def open_layer(blobs: Blobs, layer: LayerBlob) -> Iterator[LayerReader]:
+    """Open a stored layer as the stream of its tar. Raise IntegrityError if it is missing.
+
+    Of what others made the diff ID is to be looked at, by `LayerReader.finish`.
+    """
     try:
-        file = open(blobs.path(descriptor.parsed_digest), "rb")  # noqa: SIM115  # closed below
+        file = open(blobs.path(Digest.parse(layer.digest)), "rb")  # noqa: SIM115  # closed below
     except FileNotFoundError:
-        raise IntegrityError(f"layer {descriptor.digest} is missing from the store") from None
+        raise IntegrityError(f"layer {layer.digest} is missing from the store") from None
+    limit = layer.unpacked or _LEAST_LIMIT + _MOST_DENSE * layer.size
+    diff_id = "" if layer.unpacked else layer.diff_id
+    name, plain = f"layer {layer.digest}", layer.media_type == LAYER_TAR
     with file:
-        yield LayerReader(file, f"layer {descriptor.digest}", limit)
+        yield LayerReader(file, name, limit, diff_id, plain=plain)
 
 
 def plain_pieces(entries: Iterable[Entry], root: str) -> Iterator[Piece]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import json
+
 from laststage.errors import IntegrityError, UsageError
 from laststage.model.digest import Digest
 from laststage.model.reference import Reference
@@ -148,6 +150,13 @@ class Layout:
         if data is None:
             return Index(2, INDEX, ())
         return decode(data, Index, "the store's index.json")
+
+
+def row(tag: Descriptor | Reference) -> bytes:
+    """Return how the index writes a *tag* with what it names, or of a name alone that it is there."""
+    if isinstance(tag, Descriptor):
+        return encode(tag)
+    return json.encode({REF_NAME: str(tag)})[1:-1]
 
 
 def _is_tagged(descriptor: Descriptor, tag: str) -> bool:

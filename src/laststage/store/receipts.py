@@ -48,8 +48,10 @@ def valid_output(root: str, key: str) -> str | None:
     try:
         with open(f"{root}/index.json", encoding="utf-8", errors="surrogateescape") as file:
             index = file.read()
-            if not all(part in index for part in lines[2].split("\t")):
-                return None
+            for part in lines[2].split("\t"):
+                # a part that begins with "!" must not be there
+                if (part[1:] in index) if part[:1] == "!" else (part not in index):
+                    return None
     except OSError:
         return None
     for line in lines[3:]:
@@ -60,7 +62,8 @@ def valid_output(root: str, key: str) -> str | None:
 
 
 def receipt_text(key: str, index: list[str], states: dict[str, str], output: str) -> str | None:
-    """Return the text of a receipt; *index* is how the store's index writes the image's tags.
+    """Return the text of a receipt; *index* is what the store's index must hold for it to count,
+    the image's tags among it, or must not hold where that begins with "!".
 
     *states* are the signatures of all paths that matter. None if a path cannot be written down.
     """
