@@ -6,6 +6,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from http import HTTPStatus
 
 from laststage.errors import IntegrityError
@@ -13,8 +14,11 @@ from laststage.model.digest import Digest
 from laststage.net.http import Transport, shown
 from laststage.net.retry import DELAYS, TransientError, retrying
 from laststage.store.atomic import Staged, disk_errors
+from laststage.store.partial import Partial, held
 
 _PIECE = 1 << 18
+# seconds between two looks at whether somebody else has fetched it
+_PAUSE = 0.1
 
 
 def download(
@@ -26,6 +30,7 @@ def download(
     size: int,
     progress: Callable[[int], None] = lambda _: None,
     mode: int = 0o644,
+    partial: str = "",
     delays: tuple[float, ...] = DELAYS,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
@@ -35,27 +40,35 @@ def download(
     without another byte. *progress* is told the bytes that came
     since the last call, and a negative number when a transfer begins again. Raise IntegrityError,
     storing nothing, if the bytes are others than those asked for.
+
+    With the path of a *partial* file in the same file system what came outlives this process, and
+    of several that want the same one fetches it while the others wait.
     """
-    with disk_errors(f"downloading {shown(url)}"), Staged(os.path.dirname(path)) as staged:
-        transfer = _Transfer(transport, url, staged, digest, size, progress)
-        while not _finished(transfer, delays, sleep):
-            sleep(delays[0])
-        transfer.check()
-        staged.commit(path, mode=mode)
+    opened: AbstractContextManager[Staged | Partial | None]
+    if partial:
 
+        def is_there() -> bool:
+            return os.path.exists(path) and os.path.getsize(path) == size
 
-def _finished(
-    transfer: _Transfer, delays: tuple[float, ...], sleep: Callable[[float], None]
-) -> bool:
-    """Run *transfer*; return False if it failed, but is further than ever before."""
-    before = transfer.furthest
-    try:
-        retrying(transfer.run, delays=delays, sleep=sleep)
-    except TransientError:
-        if not delays or transfer.furthest <= before:
+        def pause() -> None:
+            progress(0)  # which ends this, if the work is given up
+            sleep(_PAUSE)
+
+        opened = held(partial, is_there, pause)
+    else:
+        opened = Staged(os.path.dirname(path))
+    with disk_errors(f"downloading {shown(url)}"), opened as file:
+        if file is None:
+            progress(size)
+            return
+        transfer = _Transfer(transport, url, file, digest, size, progress)
+        try:
+            transfer.run_to_end(delays, sleep)
+            file.commit(path, mode=mode)
+        except (OSError, IntegrityError):
+            # wrong bytes help nobody to go on, and of a full disk every byte is needed
+            transfer.discard()
             raise
-        return False
-    return True
 
 
 class _Transfer:
@@ -65,20 +78,67 @@ class _Transfer:
         self,
         transport: Transport,
         url: str,
-        staged: Staged,
+        file: Staged | Partial,
         digest: Digest,
         size: int,
         progress: Callable[[int], None],
     ) -> None:
         self._transport = transport
         self._url = url
-        self._staged = staged
+        self._place = file
+        self._file = file.file
         self._digest = digest
         self._size = size
         self._progress = progress
         self._done = 0
         self.furthest = 0
         self._hash = hashlib.new(digest.algorithm)
+
+    def run_to_end(self, delays: tuple[float, ...], sleep: Callable[[float], None]) -> None:
+        """Fetch all, beginning with what an earlier process left, and check it."""
+        if isinstance(self._place, Partial):
+            self._take_up()
+        was_there = self._done > 0
+        try:
+            self._run_on(delays, sleep)
+        except IntegrityError:
+            if not was_there:
+                raise
+            # what was there may have been wrong, for nothing protects it
+            self._restart()
+            self._run_on(delays, sleep)
+
+    def discard(self) -> None:
+        """Keep nothing of what came, where anything would be kept."""
+        if isinstance(self._place, Partial):
+            self._place.discard()
+
+    def _run_on(self, delays: tuple[float, ...], sleep: Callable[[float], None]) -> None:
+        while not self._is_finished(delays, sleep):
+            sleep(delays[0])
+        self.check()
+
+    def _is_finished(self, delays: tuple[float, ...], sleep: Callable[[float], None]) -> bool:
+        """Run; return False if that failed, but is further than ever before."""
+        before = self.furthest
+        try:
+            retrying(self.run, delays=delays, sleep=sleep)
+        except TransientError:
+            if not delays or self.furthest <= before:
+                raise
+            return False
+        return True
+
+    def _take_up(self) -> None:
+        """Go on after what is in the file."""
+        while piece := self._file.read(_PIECE):
+            self._hash.update(piece)
+            self._done += len(piece)
+        self.furthest = self._done
+        if self._done:
+            self._progress(self._done)
+        if self._done > self._size:
+            self._restart()
 
     def run(self) -> None:
         """Fetch what is still missing."""
@@ -96,7 +156,7 @@ class _Transfer:
                 )
             while chunk := response.read(_PIECE):
                 self._hash.update(chunk)
-                self._staged.file.write(chunk)
+                self._file.write(chunk)
                 self._done += len(chunk)
                 self.furthest = max(self.furthest, self._done)
                 self._progress(len(chunk))
@@ -116,7 +176,8 @@ class _Transfer:
     def _restart(self) -> None:
         if self._done:
             self._progress(-self._done)
-            self._staged.file.seek(0)
-            self._staged.file.truncate()
+            self._file.flush()
+            self._file.seek(0)
+            self._file.truncate()
             self._done = 0
             self._hash = hashlib.new(self._digest.algorithm)

@@ -117,6 +117,7 @@ class Puller:
                     size=descriptor.size,
                     progress=count,
                     mode=0o444,
+                    partial=self._blobs.partial_path(digest),
                     delays=repository.session.delays,
                     sleep=repository.session.sleep,
                 )

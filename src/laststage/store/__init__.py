@@ -6,5 +6,6 @@ records/KIND/                      small facts about them: results, bases, layer
 packages/                          what was downloaded, by digest
 caches/ID/                         cache mounts
 stats/, receipts/                  what lets an unchanged build end early
+partial/                           what came so far of blobs that are being fetched, locked by who does
 staging/                           work in progress, never read by anyone else
 """

@@ -21,6 +21,10 @@ class Blobs:
         """Return where the blob is, or would be."""
         return self._store.path("blobs", digest.algorithm, digest.hex)
 
+    def partial_path(self, digest: Digest) -> str:
+        """Return where the blob's first part is kept while the rest of it is fetched."""
+        return self._store.path("partial", digest.algorithm, digest.hex)
+
     def size(self, digest: Digest) -> int | None:
         """Return the size of a blob in bytes, None if it is not here."""
         try:
