@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from laststage.analysis.program import readable_packages
-from laststage.detect.go import EVERYTHING
-from laststage.plan.go import OPTIONAL
+from laststage.detect.go.app import EVERYTHING
+from laststage.plan.go.draft import OPTIONAL
 
 ELF = b"\x7fELF" + bytes(60)
 

@@ -12,7 +12,7 @@ import pytest
 from laststage.api.planning import plan
 from laststage.api.reaching import Reach, reached_from
 from laststage.detect.errors import UnsupportedAppError
-from laststage.detect.java_profile import JavaProfile
+from laststage.detect.java.profile import JavaProfile
 from laststage.detect.settings import AppSettings
 from laststage.workspace import Settings, Workspace
 

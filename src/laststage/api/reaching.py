@@ -56,7 +56,7 @@ def reached_from(folder: str, said: AppSettings, reach: Reach) -> AppSettings:
     if not os.path.isfile(f"{folder}/gradle/wrapper/gradle-wrapper.properties"):
         return said
     from laststage.detect.files import AppFolder
-    from laststage.detect.java_gradle import distribution
+    from laststage.detect.java.gradle import distribution
 
     app = AppFolder(folder)
     address = "" if app.has("pom.xml") else distribution(app)

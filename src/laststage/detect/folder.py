@@ -13,14 +13,7 @@ from laststage.detect.settings import AppSettings
 from laststage.errors import UsageError
 
 # Asked in this order: a server that has a front end beside it comes before the front end.
-LANGUAGES = {
-    "go": "laststage.detect.go",
-    "rust": "laststage.detect.rust",
-    "java": "laststage.detect.java",
-    "python": "laststage.detect.python",
-    "static": "laststage.detect.static",
-    "node": "laststage.detect.node",
-}
+LANGUAGES = ("go", "rust", "java", "python", "static", "node")
 # Languages that laststage knows by sight only, by a file of theirs.
 _UNPLANNED = {
     "composer.json": "PHP", "index.php": "PHP", "Gemfile": "Ruby", "config.ru": "Ruby",
@@ -34,7 +27,7 @@ _UNPLANNED_ENDINGS = {".csproj": ".NET", ".fsproj": ".NET", ".sln": ".NET", ".ca
 
 
 class Detector(Protocol):
-    """A module of one language."""
+    """The module ``app`` of one language's package."""
 
     def detect(self, app: AppFolder) -> App | None:
         """Return the profile of the app, None if it is not of this language.
@@ -74,7 +67,7 @@ def _of_language(app: AppFolder, language: str) -> App:
 
 
 def _detector(language: str) -> Detector:
-    module: Detector = import_module(LANGUAGES[language])
+    module: Detector = import_module(f"laststage.detect.{language}.app")
     return module
 
 

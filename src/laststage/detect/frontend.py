@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from laststage.detect.files import AppFolder
-from laststage.detect.javascript import JavaScriptPackage, read_package
+from laststage.detect.javascript.package import JavaScriptPackage, read_package
 from laststage.detect.literals import Literal, candidates
 from laststage.detect.profile import Decision, Evidence
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from laststage.detect.javascript import JavaScriptPackage
-from laststage.detect.javascript_managers import Manager
+from laststage.detect.javascript.managers import Manager
+from laststage.detect.javascript.package import JavaScriptPackage
 from laststage.plan.writing import Stage, cache
 
 WORKDIR = "/app"

@@ -38,7 +38,10 @@ class Draft(Struct, frozen=True, kw_only=True):
 
 
 class Planner(Protocol):
-    """A module of one language. Its work is pure: the same profile gives the same text."""
+    """The module ``draft`` of one language's package.
+
+    Its work is pure: the same profile gives the same text.
+    """
 
     def draft(self, profile: Any, additions: Additions) -> Draft:
         """Return the plan for *profile*, with *additions*."""
@@ -47,7 +50,7 @@ class Planner(Protocol):
 def make_plan(profile: App, additions: Additions = NOTHING) -> Plan:
     """Return the plan for *profile*."""
     language = type(profile).__struct_config__.tag
-    planner: Planner = import_module(f"laststage.plan.{language}")
+    planner: Planner = import_module(f"laststage.plan.{language}.draft")
     if additions.packages or additions.whole:
         profile = structs.replace(
             profile,

@@ -1,0 +1,1 @@
+"""Go apps: their programs, what these need of C, and what they read."""

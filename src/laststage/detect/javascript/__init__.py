@@ -1,0 +1,1 @@
+"""What servers in Node and sites that Node builds have in common."""

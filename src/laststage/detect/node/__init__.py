@@ -1,0 +1,1 @@
+"""Node apps: how they are built, and how they start without npm or a shell."""

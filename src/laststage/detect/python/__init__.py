@@ -1,0 +1,1 @@
+"""Python apps: what they need, on which Python, and how they start."""

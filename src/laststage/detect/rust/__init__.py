@@ -1,0 +1,1 @@
+"""Rust apps: their programs, what these need beside Rust, and what they read."""

@@ -1,0 +1,1 @@
+"""Static sites: what builds them, and what serving them takes."""

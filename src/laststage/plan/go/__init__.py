@@ -1,0 +1,1 @@
+"""The Dockerfile for a Go program."""

@@ -1,0 +1,1 @@
+"""The Dockerfile for an app that Node runs."""

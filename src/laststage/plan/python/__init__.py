@@ -1,0 +1,1 @@
+"""The Dockerfile for a Python app."""
