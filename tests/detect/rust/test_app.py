@@ -9,12 +9,7 @@ from typing import Any
 
 import pytest
 
-from laststage.detect.errors import (
-    AmbiguousAppError,
-    NoAppError,
-    UnsupportedAppError,
-    VersionError,
-)
+from laststage.detect.errors import AmbiguousAppError, NoAppError, UnsupportedAppError, VersionError
 from laststage.detect.folder import detect
 from laststage.detect.rust.app import RustProfile
 from laststage.detect.rust.toolchain import NEWEST
