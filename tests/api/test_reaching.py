@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -14,47 +12,21 @@ from laststage.api.reaching import Reach, reached_from
 from laststage.detect.errors import UnsupportedAppError
 from laststage.detect.java.profile import JavaProfile
 from laststage.detect.settings import AppSettings
+from laststage.testing.server import FileServer
 from laststage.workspace import Settings, Workspace
 
 MakeTree = Callable[[Mapping[str, str | bytes]], str]
 NOW = 1_700_000_000
 
 
-class Distributions:
-    """A server that has one file, and counts how often it was asked."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-        owner = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                owner.asked += 1
-                found = self.path == "/gradle-8.5-bin.zip"
-                self.send_response(200 if found else 404)
-                self.send_header("Content-Length", "4")
-                self.end_headers()
-                self.wfile.write(b"zip\n")
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        self._server = HTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever)
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}/gradle-8.5-bin.zip"
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+DISTRIBUTION = "/gradle-8.5-bin.zip"
 
 
 @pytest.fixture
-def server() -> Iterator[Distributions]:
-    made = Distributions()
-    yield made
-    made.close()
+def server() -> Iterator[FileServer]:
+    """A server that has one file."""
+    with FileServer({DISTRIBUTION: b"zip\n"}) as made:
+        yield made
 
 
 def workspace(folder: Path, *, now: int = NOW, offline: bool = False) -> Workspace:
@@ -62,27 +34,31 @@ def workspace(folder: Path, *, now: int = NOW, offline: bool = False) -> Workspa
     return Workspace(settings, now=lambda: now)
 
 
-def test_what_is_there_and_what_is_not(server: Distributions, tmp_path: Path) -> None:
+def test_what_is_there_and_what_is_not(server: FileServer, tmp_path: Path) -> None:
     reach = Reach(workspace(tmp_path))
-    assert reach(server.url)
-    assert not reach(f"{server.url}x")
+    assert reach(server.url + DISTRIBUTION)
+    assert not reach(f"{server.url}{DISTRIBUTION}x")
     assert not reach("http://127.0.0.1:1/gradle-8.5-bin.zip")
 
 
-def test_an_answer_counts_for_an_hour(server: Distributions, tmp_path: Path) -> None:
-    assert Reach(workspace(tmp_path))(server.url)
-    assert Reach(workspace(tmp_path, now=NOW + 3000))(server.url)
-    assert server.asked == 1
-    assert Reach(workspace(tmp_path, now=NOW + 4000))(server.url)
-    assert server.asked == 2
+def test_an_answer_counts_for_an_hour(server: FileServer, tmp_path: Path) -> None:
+    assert Reach(workspace(tmp_path))(server.url + DISTRIBUTION)
+    assert Reach(workspace(tmp_path, now=NOW + 3000))(server.url + DISTRIBUTION)
+    assert len(server.asked) == 1
+    assert Reach(workspace(tmp_path, now=NOW + 4000))(server.url + DISTRIBUTION)
+    assert len(server.asked) == 2
 
 
-def test_offline_nobody_is_asked(server: Distributions, tmp_path: Path) -> None:
-    assert Reach(workspace(tmp_path, offline=True))(f"{server.url}x")  # it may be in a cache
-    assert server.asked == 0
-    assert not Reach(workspace(tmp_path))(f"{server.url}x")
-    assert not Reach(workspace(tmp_path, now=NOW + 9000, offline=True))(f"{server.url}x")
-    assert server.asked == 1
+def test_offline_nobody_is_asked(server: FileServer, tmp_path: Path) -> None:
+    assert Reach(workspace(tmp_path, offline=True))(
+        f"{server.url}{DISTRIBUTION}x"
+    )  # it may be in a cache
+    assert server.asked == []
+    assert not Reach(workspace(tmp_path))(f"{server.url}{DISTRIBUTION}x")
+    assert not Reach(workspace(tmp_path, now=NOW + 9000, offline=True))(
+        f"{server.url}{DISTRIBUTION}x"
+    )
+    assert len(server.asked) == 1
 
 
 SCRIPT = "plugins {\n  id 'application'\n}\nmainClassName = 'App'\n"
@@ -101,29 +77,34 @@ def gradle(make_tree: MakeTree, url: str, script: str = SCRIPT) -> str:
 
 
 def test_the_wrapper_where_it_can_be_fetched(
-    server: Distributions, make_tree: MakeTree, tmp_path: Path
+    server: FileServer, make_tree: MakeTree, tmp_path: Path
 ) -> None:
     reach = Reach(workspace(tmp_path))
-    for url, tool in ((server.url, "gradle-wrapper"), (f"{server.url}x", "gradle")):
+    for url, tool in (
+        (server.url + DISTRIBUTION, "gradle-wrapper"),
+        (f"{server.url}{DISTRIBUTION}x", "gradle"),
+    ):
         profile, _ = plan(gradle(make_tree, url), reach=reach)
         assert isinstance(profile, JavaProfile)
         assert profile.tool == tool
 
 
 def test_a_script_that_needs_its_own_gradle(
-    server: Distributions, make_tree: MakeTree, tmp_path: Path
+    server: FileServer, make_tree: MakeTree, tmp_path: Path
 ) -> None:
-    folder = gradle(make_tree, f"{server.url}x", SCRIPT.replace("mainClassName", "mainClass"))
+    folder = gradle(
+        make_tree, f"{server.url}{DISTRIBUTION}x", SCRIPT.replace("mainClassName", "mainClass")
+    )
     with pytest.raises(UnsupportedAppError, match="cannot be fetched from here"):
         plan(folder, reach=Reach(workspace(tmp_path)))
 
 
 def test_nobody_is_asked_without_need(
-    server: Distributions, make_tree: MakeTree, tmp_path: Path
+    server: FileServer, make_tree: MakeTree, tmp_path: Path
 ) -> None:
     said, reach = AppSettings(), Reach(workspace(tmp_path))
     assert reached_from(make_tree({"go.mod": "module x\n"}), said, reach) is said
-    folder = gradle(make_tree, server.url)
+    folder = gradle(make_tree, server.url + DISTRIBUTION)
     Path(folder, "pom.xml").write_text("<project/>")
     assert reached_from(folder, said, reach) is said
-    assert server.asked == 0
+    assert server.asked == []

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import gzip
-import http.server
 import shutil
 import ssl
 import subprocess
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -15,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from laststage.testing.server import FileServer
 
 from .assembled import BUILDER, PROGRAMS, build, size
 from .conftest import Laststage, unavailable
@@ -69,31 +69,10 @@ def authority(tmp_path: Path) -> Path:
 def tls_port(authority: Path) -> Iterator[int]:
     """The port of a server whose certificate is that of the authority."""
 
-    class Answer(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(b"well met")
-
-        def log_message(self, *words: object) -> None:
-            pass
-
-    class Server(http.server.ThreadingHTTPServer):
-        def handle_error(self, request: object, client_address: object) -> None:
-            pass  # a client that does not trust it breaks off, which is the point
-
-    server = Server(("127.0.0.1", 0), Answer)
-    about = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    about.load_cert_chain(authority, authority.with_name("key.pem"))
-    server.socket = about.wrap_socket(
-        server.socket, server_side=True, do_handshake_on_connect=False
-    )
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server.server_port
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority, authority.with_name("key.pem"))
+    with FileServer({"/": b"well met"}, tls=context) as server:
+        yield server.port
 
 
 def test_base(laststage: Laststage, context: Path, authority: Path, tls_port: int) -> None:

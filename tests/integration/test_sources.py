@@ -8,14 +8,14 @@ import io
 import os
 import subprocess
 import tarfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+
+from laststage.testing.server import FileServer
 
 pytestmark = pytest.mark.integration
 
@@ -34,53 +34,17 @@ def tar_of(**files: str) -> bytes:
     return memory.getvalue()
 
 
-class Website(ThreadingHTTPServer):
-    """Serves *files* by path; *asked* lists the paths that somebody wanted."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.files = {
-            "/one.txt": b"one\n",
-            "/a%20b/two.bin": b"two\n",
-            "/archive.tar.gz": gzip.compress(tar_of(inside="inside\n")),
-            "/context.tar": tar_of(Dockerfile=SHIPPED, file="sent\n"),
-        }
-        self.asked: list[str] = []
-
-    def url(self, path: str) -> str:
-        """Return where *path* is."""
-        return f"http://127.0.0.1:{self.server_address[1]}{path}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Website
-
-    def do_GET(self) -> None:
-        path = self.path.partition("?")[0]
-        self.server.asked.append(path)
-        data = self.server.files.get(path)
-        if data is None:
-            self.send_error(404)
-            return
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(data)))
-        self.send_header("Last-Modified", MODIFIED)
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture
-def website() -> Iterator[Website]:
+def website() -> Iterator[FileServer]:
     """A web server of the test's own."""
-    with Website() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    files = {
+        "/one.txt": b"one\n",
+        "/a%20b/two.bin": b"two\n",
+        "/archive.tar.gz": gzip.compress(tar_of(inside="inside\n")),
+        "/context.tar": tar_of(Dockerfile=SHIPPED, file="sent\n"),
+    }
+    with FileServer(files, {"Last-Modified": MODIFIED}) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
@@ -135,26 +99,26 @@ def piped(laststage, data: bytes, *args: object) -> subprocess.CompletedProcess[
     return done
 
 
-def test_a_file_from_the_web(built, website: Website) -> None:
-    image = built(f"FROM scratch\nADD {website.url('/one.txt')} /to/\n").image
+def test_a_file_from_the_web(built, website: FileServer) -> None:
+    image = built(f"FROM scratch\nADD {website.url}/one.txt /to/\n").image
     assert image.files == {"to/one.txt": b"one\n"}
     member = image.members["to/one.txt"]
     assert (member.mode, member.mtime, member.uid) == (0o600, 1234567890, 0)
 
 
-def test_names_and_modes_of_files_from_the_web(built, website: Website) -> None:
-    url = website.url("/a%20b/two.bin?query=x/y")
+def test_names_and_modes_of_files_from_the_web(built, website: FileServer) -> None:
+    url = f"{website.url}/a%20b/two.bin?query=x/y"
     text = f"FROM scratch\nADD --chmod=755 --chown=3:4 {url} /to/\nADD {url} /called\n"
     image = built(text).image
     assert image.files == {"to/two.bin": b"two\n", "called": b"two\n"}
     member = image.members["to/two.bin"]
     assert (member.mode, member.uid, member.gid) == (0o755, 3, 4)
-    stderr = built(f"FROM scratch\nADD {website.url('/')} /to/\n", expect=2).done.stderr
+    stderr = built(f"FROM scratch\nADD {website.url}/ /to/\n", expect=2).done.stderr
     assert "names no file" in stderr
 
 
-def test_a_file_of_the_web_that_changes(built, website: Website) -> None:
-    text = f"FROM scratch\nADD {website.url('/one.txt')} /\n"
+def test_a_file_of_the_web_that_changes(built, website: FileServer) -> None:
+    text = f"FROM scratch\nADD {website.url}/one.txt /\n"
     assert built(text).image.files == {"one.txt": b"one\n"}
     website.files["/one.txt"] = b"new\n"
     assert built(text).image.files == {"one.txt": b"new\n"}
@@ -164,9 +128,9 @@ def test_a_file_of_the_web_that_changes(built, website: Website) -> None:
     assert "404" in stderr
 
 
-def test_a_checksum(built, website: Website) -> None:
+def test_a_checksum(built, website: FileServer) -> None:
     right = hashlib.sha256(b"one\n").hexdigest()
-    text = f"FROM scratch\nADD --checksum=sha256:{right} {website.url('/one.txt')} /\n"
+    text = f"FROM scratch\nADD --checksum=sha256:{right} {website.url}/one.txt /\n"
     assert built(text).image.files == {"one.txt": b"one\n"}
     asked = list(website.asked)
     assert built(text).image.files == {"one.txt": b"one\n"}
@@ -177,8 +141,8 @@ def test_a_checksum(built, website: Website) -> None:
 
 
 @pytest.mark.parametrize("flag", ["", "--unpack=false ", "--unpack=true "])
-def test_an_archive_from_the_web(built, website: Website, flag: str) -> None:
-    text = f"FROM scratch\nADD {flag}{website.url('/archive.tar.gz')} /to/\n"
+def test_an_archive_from_the_web(built, website: FileServer, flag: str) -> None:
+    text = f"FROM scratch\nADD {flag}{website.url}/archive.tar.gz /to/\n"
     files = built(text).image.files
     if flag == "--unpack=true ":
         assert files == {"to/inside": b"inside\n"}
@@ -222,8 +186,8 @@ def test_a_repository_as_the_context(laststage, repository) -> None:
     laststage("build", "-t", "options", "-f", "Other", url, expect=2)
 
 
-def test_an_archive_of_the_web_as_the_context(laststage, website: Website) -> None:
-    laststage("build", "-t", "options", website.url("/context.tar"))
+def test_an_archive_of_the_web_as_the_context(laststage, website: FileServer) -> None:
+    laststage("build", "-t", "options", f"{website.url}/context.tar")
     assert laststage.image("options:latest").files["all/file"] == b"sent\n"
 
 

@@ -6,16 +6,16 @@ import re
 import signal
 import ssl
 import subprocess
-import threading
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+
+from laststage.testing.server import FileServer
 
 pytestmark = pytest.mark.integration
 
@@ -111,8 +111,8 @@ def test_it_knows_time_zones(server: Server) -> None:
 
 
 def test_it_trusts_no_throwaway_authority(server: Server, tmp_path) -> None:
-    with https_server(tmp_path) as port:
-        target = urllib.parse.quote(f"https://localhost:{port}/", safe="")
+    with https_server(tmp_path) as untrusted:
+        target = urllib.parse.quote(f"https://localhost:{untrusted.port}/", safe="")
         status, text = server.get(f"/fetch?url={target}")
     assert status == 502
     assert "certificate signed by unknown authority" in text
@@ -143,45 +143,15 @@ def test_its_image_holds_nothing_of_the_machine_that_built_it(laststage, web) ->
     assert not [path for path, data in image.files.items() if str(laststage.store).encode() in data]
 
 
-def https_server(folder: Path) -> _Https:
+def https_server(folder: Path) -> FileServer:
     """Return a server that proves itself with a certificate of nobody's."""
-    return _Https(folder)
-
-
-class _Https:
-    def __init__(self, folder: Path) -> None:
-        key, certificate = folder / "key.pem", folder / "certificate.pem"
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-             "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
-             "-keyout", key, "-out", certificate],
-            check=True, capture_output=True,
-        )  # fmt: skip
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, key)
-        self._server = _Silent(("127.0.0.1", 0), _Empty)
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-
-    def __enter__(self) -> int:
-        self._thread.start()
-        return int(self._server.server_address[1])
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-
-class _Silent(ThreadingHTTPServer):
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: a client that refuses us is what the test wants."""
-
-
-class _Empty(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_response(204)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+         "-keyout", key, "-out", certificate],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return FileServer({"/": b""}, tls=context)

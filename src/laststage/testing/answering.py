@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from laststage.testing.registry import INDEX, MemoryRegistry, digest_of, login_of, query_of
+from laststage.testing.server import spoiled
 
 if TYPE_CHECKING:
     from laststage.testing.registry import Fault, _Repository
@@ -274,12 +275,7 @@ class Answering:
 
     def _send(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         kind = self._fault.kind if self._fault else ""
-        if kind == "short":
-            body = body[:-1]
-        elif kind == "long":
-            body += b"!"
-        elif kind == "wrong":
-            body = bytes([body[0] ^ 1]) + body[1:]
+        body = spoiled(kind, body)
         request = self._request
         request.send_response(status)
         for name, value in (headers or {}).items():

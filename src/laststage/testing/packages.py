@@ -17,9 +17,10 @@ import tarfile
 import threading
 from collections.abc import Mapping, Sequence
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self
+from http.server import BaseHTTPRequestHandler
+from typing import TYPE_CHECKING, Literal
+
+from laststage.testing.server import LocalServer, spoiled
 
 if TYPE_CHECKING:
     import ssl
@@ -139,7 +140,7 @@ def make_repository(
         _write(os.path.join(dists, "InRelease"), sign(text, key))
 
 
-class WebServer:
+class WebServer(LocalServer):
     """Serves *folder* on a port of 127.0.0.1, with ranges.
 
     *faults* maps the end of a path to what goes wrong there, as often as the number says; *asked*
@@ -147,20 +148,11 @@ class WebServer:
     """
 
     def __init__(self, folder: str, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(tls)
         self.folder = folder
         self.faults: dict[str, tuple[Fault, int]] = {}
         self.asked: list[str] = []
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._scheme = "https" if tls else "http"
-        if tls:
-            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-
-    @property
-    def url(self) -> str:
-        """The server's address, without a slash at its end."""
-        return f"{self._scheme}://127.0.0.1:{self._server.server_address[1]}"
 
     def fault(self, path: str) -> Fault | None:
         """Note that *path* is asked for and return what is to go wrong, if anything."""
@@ -172,60 +164,26 @@ class WebServer:
                     return fault
         return None
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-
-def _handler(server: WebServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            _answer(self, server)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # its name there
-            """Say nothing."""
-
-    return Handler
-
-
-def _answer(request: BaseHTTPRequestHandler, server: WebServer) -> None:
-    fault = server.fault(request.path)
-    path = os.path.join(server.folder, request.path.lstrip("/"))
-    if fault == "busy":
-        request.send_error(503)
-        return
-    if fault == "missing" or not os.path.isfile(path):
-        request.send_error(404)
-        return
-    with open(path, "rb") as file:
-        data = file.read()
-    match fault:
-        case "short":
-            data = data[:-1]
-        case "long":
-            data += b"!"
-        case "wrong":
-            data = bytes([data[0] ^ 1]) + data[1:]
-        case _:
-            pass
-    start = int(request.headers.get("Range", "bytes=0-")[6:-1])
-    request.send_response(206 if start else 200)
-    if start:
-        request.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
-    body = data[start:]
-    request.send_header("Content-Length", str(len(body)))
-    request.end_headers()
-    request.wfile.write(body[: len(body) // 2] if fault == "cut" else body)
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        """Send the file, from where it is asked for, or what the fault makes of it."""
+        fault = self.fault(request.path)
+        path = os.path.join(self.folder, request.path.lstrip("/"))
+        if fault == "busy":
+            request.send_error(503)
+            return
+        if fault == "missing" or not os.path.isfile(path):
+            request.send_error(404)
+            return
+        with open(path, "rb") as file:
+            data = spoiled(fault or "", file.read())
+        start = int(request.headers.get("Range", "bytes=0-")[6:-1])
+        request.send_response(206 if start else 200)
+        if start:
+            request.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        body = data[start:]
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        request.wfile.write(body[: len(body) // 2] if fault == "cut" else body)
 
 
 def _publish(base: str, deb: bytes) -> str:

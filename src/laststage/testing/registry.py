@@ -16,12 +16,13 @@ import json
 import tarfile
 import threading
 from collections.abc import Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from http.server import BaseHTTPRequestHandler
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
 from msgspec import Struct
+
+from laststage.testing.server import LocalServer
 
 if TYPE_CHECKING:
     import ssl
@@ -67,7 +68,7 @@ class _Repository(Struct):
     tags: dict[str, str] = {}
 
 
-class MemoryRegistry:
+class MemoryRegistry(LocalServer):
     """A registry on a port of this machine, answering while inside ``with``.
 
     *login* is the user and password that it wants, by *auth*: `basic`, or `bearer` with a token
@@ -75,6 +76,8 @@ class MemoryRegistry:
     *deletes_tags* are what registries of the specification 1.1 can, *ranges* that blobs can be had
     in part.
     """
+
+    protocol = "HTTP/1.1"
 
     def __init__(
         self,
@@ -87,6 +90,7 @@ class MemoryRegistry:
         ranges: bool = True,
         page: int = 1000,
     ) -> None:
+        super().__init__(tls)
         self.auth = auth
         self.login = login
         self.has_referrers = has_referrers
@@ -100,37 +104,16 @@ class MemoryRegistry:
         self.uploads: dict[str, bytes] = {}
         self.tokens: dict[str, set[str]] = {}
         self.identity_token = ""
-        self.connections = 0
         self.lock = threading.RLock()
-        self._server = _Server(("127.0.0.1", 0), _handler(self))
-        self._scheme = "https" if tls else "http"
-        if tls:
-            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
 
-    @property
-    def address(self) -> str:
-        """The host and port, as references name them."""
-        return f"127.0.0.1:{self._server.server_address[1]}"
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        """Note the request and answer it."""
+        from laststage.testing.answering import Answering
 
-    @property
-    def url(self) -> str:
-        """The server's address with its scheme."""
-        return f"{self._scheme}://{self.address}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        with self.lock:
+            self.asked.append(Asked(request.command, request.path, headers))
+        Answering(self, request).run()
 
     def repository(self, path: str) -> _Repository:
         """Return a repository, made where it is missing."""
@@ -203,13 +186,6 @@ class MemoryRegistry:
         return [one for one in self.asked if one.method == method and part in one.target]
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: a client that hangs up has its reasons."""
-
-
 def described(kind: str, digest: str, size: int) -> dict[str, Any]:
     """Return a descriptor."""
     return {"mediaType": kind, "digest": digest, "size": size}
@@ -227,32 +203,6 @@ def _tar(content: bytes) -> bytes:
         entry.size, entry.mode = len(content), 0o755
         archive.addfile(entry, io.BytesIO(content))
     return stream.getvalue()
-
-
-def _handler(registry: MemoryRegistry) -> type[BaseHTTPRequestHandler]:
-    from laststage.testing.answering import Answering
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def setup(self) -> None:
-            registry.connections += 1
-            super().setup()
-
-        disable_nagle_algorithm = True  # head and body are two packets, and the second would wait
-
-        def do_GET(self) -> None:
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            with registry.lock:
-                registry.asked.append(Asked(self.command, self.path, headers))
-            Answering(registry, self).run()
-
-        do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815  # their names there
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # its name there
-            """Say nothing."""
-
-    return Handler
 
 
 def login_of(header: str) -> tuple[str, str]:
