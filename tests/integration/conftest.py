@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +25,7 @@ import pytest
 
 from .images import Image
 from .mirror import TamperingMirror, real_mirrors
+from .serving import Server, running
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 _PASSED_ON = (
@@ -272,6 +273,15 @@ def free_port() -> int:
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def serve(laststage: Laststage, free_port: int) -> Iterator[Callable[..., Server]]:
+    """Return what starts an image of a server and waits for its first answer; see `running`."""
+    with ExitStack() as stack:
+        yield lambda name, *arguments, env=(): stack.enter_context(
+            running(laststage, name, free_port, *arguments, env=env)
+        )
 
 
 @pytest.fixture

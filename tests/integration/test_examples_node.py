@@ -4,93 +4,27 @@ from __future__ import annotations
 
 import json
 import re
-import signal
-import subprocess
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from .serving import BUILD, MEGABYTE, Server
+
 pytestmark = pytest.mark.integration
 
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-_BUILD = 1800  # seconds: what the build downloads comes from far away
-MEGABYTE = 1_000_000
 # what the base weighs, and what the traced modules of each example may add to it
 BASE = 116 * MEGABYTE
 
 
-class Server:
-    """A running image of a server on *port*."""
-
-    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
-        self.process = process
-        self.port = port
-
-    def ask(self, path: str, body: object = None) -> tuple[int, str]:
-        """Return status and text of the answer to a GET, or to a POST of *body* as JSON."""
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}{path}", data, {"Content-Type": "application/json"}
-        )
-        try:
-            with _OPENER.open(request, timeout=15) as response:
-                return response.status, response.read().decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read().decode()
-
-    def wait(self) -> None:
-        """Return as soon as it answers."""
-        for _ in range(600):
-            try:
-                self.ask("/")
-            except OSError:
-                assert self.process.poll() is None, self.process.communicate()
-                time.sleep(0.1)
-            else:
-                return
-        raise AssertionError("the server does not answer")
-
-    def stop(self) -> tuple[int, str]:
-        """Ask it to end; return its exit status and what it wrote."""
-        self.process.send_signal(signal.SIGTERM)
-        out, err = self.process.communicate(timeout=30)
-        return self.process.returncode, out + err
-
-
-@pytest.fixture
-def serve(laststage, free_port: int) -> Iterator[Callable[[str], Server]]:
-    """Return what starts an image, its root read-only and nothing but /tmp to write to."""
-    started: list[subprocess.Popen[str]] = []
-
-    def start(name: str) -> Server:
-        process = laststage.start(
-            "run", "-e", f"PORT={free_port}", "--read-only", "--tmpfs", "/tmp", name
-        )
-        started.append(process)
-        server = Server(process, free_port)
-        server.wait()
-        return server
-
-    yield start
-    for process in started:
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-            process.communicate(timeout=20)
-
-
 @pytest.fixture(scope="module")
 def express(laststage, examples) -> dict[str, Any]:
-    return laststage.build("-t", "guests", examples / "node-express", timeout=_BUILD)
+    return laststage.build("-t", "guests", examples / "node-express", timeout=BUILD)
 
 
 @pytest.fixture(scope="module")
 def pages(laststage, examples) -> dict[str, Any]:
-    return laststage.build("-t", "pages", examples / "nextjs", timeout=_BUILD)
+    return laststage.build("-t", "pages", examples / "nextjs", timeout=BUILD)
 
 
 def assert_minimal(image: Any) -> None:

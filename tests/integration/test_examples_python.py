@@ -5,97 +5,32 @@ from __future__ import annotations
 import importlib.util
 import json
 import marshal
-import signal
-import subprocess
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from .serving import BUILD, MEGABYTE, Server
+
 pytestmark = pytest.mark.integration
 
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-_BUILD = 1800  # seconds: what the build downloads comes from far away
-MEGABYTE = 1_000_000
 BASE = 38 * MEGABYTE
 VENV = "app/.venv"
 
 
-class Server:
-    """A running image of a server on *port*."""
-
-    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
-        self.process = process
-        self.port = port
-
-    def ask(self, path: str, body: object = None) -> tuple[int, str]:
-        """Return status and text of the answer to a GET, or to a POST of *body* as JSON."""
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}{path}", data, {"Content-Type": "application/json"}
-        )
-        try:
-            with _OPENER.open(request, timeout=15) as response:
-                return response.status, response.read().decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read().decode()
-
-    def wait(self) -> None:
-        """Return as soon as it answers."""
-        for _ in range(600):
-            try:
-                self.ask("/healthz")
-            except OSError:
-                assert self.process.poll() is None, self.process.communicate()
-                time.sleep(0.1)
-            else:
-                return
-        raise AssertionError("the server does not answer")
-
-    def stop(self) -> int:
-        """Ask it to end; return its exit status."""
-        self.process.send_signal(signal.SIGTERM)
-        self.process.communicate(timeout=30)
-        return self.process.returncode
-
-
-@pytest.fixture
-def serve(laststage, free_port: int) -> Iterator[Callable[..., Server]]:
-    """Return what starts an image, its root read-only and nothing but /tmp to write to."""
-    started: list[subprocess.Popen[str]] = []
-
-    def start(name: str, *arguments: str, env: tuple[str, ...] = ()) -> Server:
-        words = [word for one in (f"PORT={free_port}", *env) for word in ("-e", one)]
-        process = laststage.start("run", *words, "--read-only", "--tmpfs", "/tmp", name, *arguments)
-        started.append(process)
-        server = Server(process, free_port)
-        server.wait()
-        return server
-
-    yield start
-    for process in started:
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-            process.communicate(timeout=20)
-
-
 @pytest.fixture(scope="module")
 def search(laststage, examples) -> dict[str, Any]:
-    return laststage.build("-t", "search", examples / "python-flask", timeout=_BUILD)
+    return laststage.build("-t", "search", examples / "python-flask", timeout=BUILD)
 
 
 @pytest.fixture(scope="module")
 def notes(laststage, examples) -> dict[str, Any]:
-    return laststage.build("-t", "notes", examples / "django", timeout=_BUILD)
+    return laststage.build("-t", "notes", examples / "django", timeout=BUILD)
 
 
 @pytest.fixture(scope="module")
 def shopping(laststage, examples) -> dict[str, Any]:
-    return laststage.build("-t", "shopping", examples / "fastapi", timeout=_BUILD)
+    return laststage.build("-t", "shopping", examples / "fastapi", timeout=BUILD)
 
 
 def assert_minimal(image: Any) -> None:
@@ -123,7 +58,7 @@ def test_the_search_uses_its_compiled_part(
     [best, *_] = json.loads(server.ask("/search?q=pythn")[1])
     assert best["word"] == "python"
     assert "container (" in server.ask("/?q=contaner")[1]
-    assert server.stop() == 0
+    assert server.stop()[0] == 0
 
 
 def test_the_image_of_the_search(laststage, search: dict[str, Any]) -> None:
@@ -140,7 +75,7 @@ def test_the_notes(laststage, notes: dict[str, Any], serve: Callable[..., Server
     assert server.ask("/healthz") == (200, "ok\n")
     assert "manage.py migrate" in server.ask("/")[1]
     assert "font-family" in server.ask("/static/notes/style.css")[1]
-    assert server.stop() == 0
+    assert server.stop()[0] == 0
 
 
 def test_the_image_of_the_notes(laststage, notes: dict[str, Any]) -> None:
@@ -159,7 +94,7 @@ def test_the_shopping_list(
     assert server.ask("/items", {"name": ""})[0] == 422
     assert server.ask("/items", {"name": "milk", "count": 2})[0] == 201
     assert json.loads(server.ask("/items")[1]) == [{"name": "milk", "count": 2}]
-    assert server.stop() == 0
+    assert server.stop()[0] == 0
 
 
 def test_the_image_of_the_shopping_list(laststage, shopping: dict[str, Any]) -> None:
@@ -180,5 +115,5 @@ def test_the_image_of_the_shopping_list(laststage, shopping: dict[str, Any]) -> 
 def test_the_same_sources_give_the_same_image(
     laststage, shopping: dict[str, Any], examples
 ) -> None:
-    again = laststage.build("--no-cache", "-t", "again", examples / "fastapi", timeout=_BUILD)
+    again = laststage.build("--no-cache", "-t", "again", examples / "fastapi", timeout=BUILD)
     assert again["digest"] == shopping["digest"]

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import gzip
-import http.client
 import json
 import re
-import signal
 import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -17,52 +13,11 @@ from typing import Any
 import pytest
 
 from .conftest import EXAMPLES
+from .serving import BUILD, MEGABYTE, Server, running
 
 pytestmark = pytest.mark.integration
 
-_BUILD = 1800  # seconds: what the build downloads comes from far away
-MEGABYTE = 1_000_000
 WITHOUT_FILES = 16 * MEGABYTE
-
-
-class Answer:
-    """An answer as it came: nothing is unpacked, and no redirect is followed."""
-
-    def __init__(self, response: http.client.HTTPResponse) -> None:
-        self.status = response.status
-        self.body = response.read()
-        self.headers = {name.lower(): value for name, value in response.getheaders()}
-
-
-class Site:
-    """A running image of a site."""
-
-    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
-        self.process = process
-        self.port = port
-
-    def get(self, path: str, **headers: str) -> Answer:
-        """Return the answer to a GET of *path*, with underscores in *headers* as dashes."""
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=15)) as link:
-            link.request("GET", path, headers={k.replace("_", "-"): v for k, v in headers.items()})
-            return Answer(link.getresponse())
-
-    def wait(self) -> None:
-        """Return as soon as it answers."""
-        for _ in range(300):
-            try:
-                if self.get("/healthz").body == b"ok\n":
-                    return
-            except OSError:
-                assert self.process.poll() is None, self.process.communicate()
-                time.sleep(0.1)
-        raise AssertionError("the site does not answer")
-
-    def stop(self, number: signal.Signals) -> tuple[int, str]:
-        """End it; return its exit status and what it wrote."""
-        self.process.send_signal(number)
-        out, err = self.process.communicate(timeout=30)
-        return self.process.returncode, out + err
 
 
 def any_port() -> int:
@@ -74,7 +29,7 @@ def any_port() -> int:
 def built(laststage: Any, name: str) -> dict[str, Any]:
     """Build the example *name* for a port that nobody listens on."""
     port = any_port()
-    report = laststage.build("-t", name, "--port", port, EXAMPLES / name, timeout=_BUILD)
+    report = laststage.build("-t", name, "--port", port, EXAMPLES / name, timeout=BUILD)
     return {**report, "port": port, "name": name}
 
 
@@ -88,29 +43,19 @@ def page(laststage) -> dict[str, Any]:
     return built(laststage, "react-vite")
 
 
-def running(laststage: Any, report: dict[str, Any]) -> Iterator[Site]:
-    process = laststage.start("run", "--read-only", "--tmpfs", "/tmp", report["name"])
-    try:
-        site = Site(process, report["port"])
-        site.wait()
-        yield site
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.communicate(timeout=20)
+@pytest.fixture
+def plain(laststage, pages) -> Iterator[Server]:
+    with running(laststage, pages["name"], pages["port"]) as server:
+        yield server
 
 
 @pytest.fixture
-def plain(laststage, pages) -> Iterator[Site]:
-    yield from running(laststage, pages)
+def routed(laststage, page) -> Iterator[Server]:
+    with running(laststage, page["name"], page["port"]) as server:
+        yield server
 
 
-@pytest.fixture
-def routed(laststage, page) -> Iterator[Site]:
-    yield from running(laststage, page)
-
-
-def test_pages_are_found_by_their_names(plain: Site) -> None:
+def test_pages_are_found_by_their_names(plain: Server) -> None:
     assert b"<h1>The kite club</h1>" in plain.get("/").body
     assert b"<h1>Rules</h1>" in plain.get("/rules").body
     assert plain.get("/rules.html").body == plain.get("/rules").body
@@ -120,14 +65,14 @@ def test_pages_are_found_by_their_names(plain: Site) -> None:
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/styles", "/.git/config", "/README.md", "/404.html"])
-def test_what_is_not_there_has_a_page_that_says_so(plain: Site, path: str) -> None:
+def test_what_is_not_there_has_a_page_that_says_so(plain: Server, path: str) -> None:
     answer = plain.get(path)
     assert answer.status == 404
     assert b"<h1>Blown away</h1>" in answer.body
     assert "cache-control" not in answer.headers
 
 
-def test_every_answer_has_sensible_headers(plain: Site) -> None:
+def test_every_answer_has_sensible_headers(plain: Server) -> None:
     for answer in (plain.get("/"), plain.get("/nowhere")):
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["x-frame-options"] == "SAMEORIGIN"
@@ -136,7 +81,7 @@ def test_every_answer_has_sensible_headers(plain: Site) -> None:
     assert plain.get("/images/kite.svg").headers["content-type"] == "image/svg+xml"
 
 
-def test_a_browser_asks_whether_a_page_changed(plain: Site) -> None:
+def test_a_browser_asks_whether_a_page_changed(plain: Server) -> None:
     """Times in an image are all the same, so only the site's hash may answer."""
     answer = plain.get("/")
     assert answer.headers["cache-control"] == "no-cache"
@@ -149,9 +94,9 @@ def test_a_browser_asks_whether_a_page_changed(plain: Site) -> None:
     assert old.status == 200
 
 
-def test_it_ends_in_order_and_writes_a_log(plain: Site) -> None:
+def test_it_ends_in_order_and_writes_a_log(plain: Server) -> None:
     plain.get("/rules")
-    status, log = plain.stop(signal.SIGTERM)
+    status, log = plain.stop()
     assert status == 0
     assert '"GET /rules HTTP/1.1" 200' in log
     assert "healthz" not in log
@@ -159,7 +104,7 @@ def test_it_ends_in_order_and_writes_a_log(plain: Site) -> None:
     assert "[warn]" not in log
 
 
-def test_the_router_gets_every_path_that_is_no_file(routed: Site) -> None:
+def test_the_router_gets_every_path_that_is_no_file(routed: Server) -> None:
     page = routed.get("/")
     assert b'<div id="root"></div>' in page.body
     for path in ("/length", "/weight/", "/deep/below/it", "/length?unit=mile"):
@@ -168,7 +113,7 @@ def test_the_router_gets_every_path_that_is_no_file(routed: Site) -> None:
         assert answer.headers["cache-control"] == "no-cache"
 
 
-def test_files_with_a_hash_are_kept_for_ever(routed: Site) -> None:
+def test_files_with_a_hash_are_kept_for_ever(routed: Server) -> None:
     names = re.findall(rb'"(/assets/[^"]+\.(?:js|css))"', routed.get("/").body)
     assert len(names) == 2
     for name in names:
@@ -178,14 +123,14 @@ def test_files_with_a_hash_are_kept_for_ever(routed: Site) -> None:
     assert routed.get("/robots.txt").headers["cache-control"] == "no-cache"
 
 
-def test_a_file_of_an_earlier_build_is_gone(routed: Site) -> None:
+def test_a_file_of_an_earlier_build_is_gone(routed: Server) -> None:
     """The page in its place would be run as a script."""
     answer = routed.get("/assets/index-0a1B2c3D.js")
     assert answer.status == 404
     assert b'id="root"' not in answer.body
 
 
-def test_files_come_compressed_to_who_takes_it(routed: Site) -> None:
+def test_files_come_compressed_to_who_takes_it(routed: Server) -> None:
     script = re.search(rb'"(/assets/[^"]+\.js)"', routed.get("/").body)
     assert script is not None
     packed = routed.get(script[1].decode(), Accept_Encoding="gzip")
@@ -198,7 +143,7 @@ def test_files_come_compressed_to_who_takes_it(routed: Site) -> None:
     assert len(packed.body) * 2 < len(plain.body)
 
 
-def test_types_that_nginx_does_not_know_by_itself(routed: Site) -> None:
+def test_types_that_nginx_does_not_know_by_itself(routed: Server) -> None:
     answer = routed.get("/site.webmanifest")
     assert answer.headers["content-type"].startswith("application/manifest+json")
     assert json.loads(answer.body)["name"] == "Measures"
@@ -219,6 +164,6 @@ def test_its_image_is_a_server_and_the_site(laststage, pages, page, name: str) -
 
 def test_the_same_files_make_the_same_image(laststage, pages) -> None:
     again = laststage.build(
-        "--no-cache", "--port", pages["port"], EXAMPLES / "static-html", timeout=_BUILD
+        "--no-cache", "--port", pages["port"], EXAMPLES / "static-html", timeout=BUILD
     )
     assert again["digest"] == pages["digest"]

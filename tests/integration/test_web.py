@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-import signal
 import ssl
 import subprocess
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from laststage.testing.server import FileServer
+
+from .serving import Server
 
 pytestmark = pytest.mark.integration
 
@@ -38,59 +37,17 @@ func main() {
 """
 
 
-class Server:
-    """A running image of the web server."""
-
-    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
-        self.process = process
-        self.port = port
-
-    def get(self, target: str) -> tuple[int, str]:
-        """Return status and text of the answer to *target*."""
-        try:
-            with _OPENER.open(f"http://127.0.0.1:{self.port}{target}", timeout=15) as response:
-                return response.status, response.read().decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read().decode()
-
-    def wait(self) -> None:
-        """Return as soon as it answers."""
-        for _ in range(200):
-            try:
-                if self.get("/healthz") == (200, "ok\n"):
-                    return
-            except OSError:
-                assert self.process.poll() is None, self.process.communicate()
-                time.sleep(0.05)
-        raise AssertionError("the server does not answer")
-
-
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-
 @pytest.fixture
-def server(laststage, web, free_port: int) -> Iterator[Server]:
-    process = laststage.start(
-        "run", "-e", f"PORT={free_port}", "--read-only", "--tmpfs", "/tmp", "web"
-    )
-    try:
-        running = Server(process, free_port)
-        running.wait()
-        yield running
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=20)
+def server(web, serve) -> Server:
+    return serve("web")
 
 
 def test_it_answers_and_ends_in_order(server: Server) -> None:
-    assert server.get("/")[0] == 200
-    assert "Hello" in server.get("/")[1]
-    assert server.get("/nowhere")[0] == 404
-    server.process.send_signal(signal.SIGTERM)
-    _, log = server.process.communicate(timeout=20)
-    assert server.process.returncode == 0
+    assert server.ask("/")[0] == 200
+    assert "Hello" in server.ask("/")[1]
+    assert server.ask("/nowhere")[0] == 404
+    status, log = server.stop()
+    assert status == 0
     assert f"listening on :{server.port} as user 65532" in log
     assert "stopped" in log
 
@@ -104,16 +61,16 @@ def test_it_ends_at_ctrl_c(server: Server) -> None:
 
 
 def test_it_knows_time_zones(server: Server) -> None:
-    status, text = server.get("/time?zone=Europe/Zurich")
+    status, text = server.ask("/time?zone=Europe/Zurich")
     assert status == 200
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+0[12]:00 CES?T\n", text)
-    assert server.get("/time?zone=Nowhere/Land") == (400, "unknown time zone Nowhere/Land\n")
+    assert server.ask("/time?zone=Nowhere/Land") == (400, "unknown time zone Nowhere/Land\n")
 
 
 def test_it_trusts_no_throwaway_authority(server: Server, tmp_path) -> None:
     with https_server(tmp_path) as untrusted:
         target = urllib.parse.quote(f"https://localhost:{untrusted.port}/", safe="")
-        status, text = server.get(f"/fetch?url={target}")
+        status, text = server.ask(f"/fetch?url={target}")
     assert status == 502
     assert "certificate signed by unknown authority" in text
     assert "no such file" not in text
