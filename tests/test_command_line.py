@@ -32,3 +32,12 @@ def test_a_folder_with_only_a_dockerfile(tmp_path, capsys: pytest.CaptureFixture
     (tmp_path / "Dockerfile").write_text("FROM scratch\n")
     assert dispatch(["plan", str(tmp_path)]) == 2
     assert f"laststage build -f {tmp_path}/Dockerfile {tmp_path}" in capsys.readouterr().err
+
+
+def test_a_key_that_a_table_does_not_have(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "laststage.toml").write_text('[app]\nunreachable = ["http://example.test"]\n')
+    assert dispatch(["plan", str(tmp_path)]) == 2
+    said, _, hint = capsys.readouterr().err.partition("hint: ")
+    assert "unknown field `unreachable`" in said
+    assert "build-packages" in hint
+    assert "unreachable" not in hint

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from laststage.api.planning import plan
-from laststage.api.reaching import Reach, reached_from
+from laststage.api.reaching import Reach, unreachable_from
 from laststage.detect.errors import UnsupportedAppError
 from laststage.detect.java.profile import JavaProfile
-from laststage.detect.settings import AppSettings
 from laststage.testing.server import FileServer
 from laststage.workspace import Settings, Workspace
 
@@ -102,9 +101,9 @@ def test_a_script_that_needs_its_own_gradle(
 def test_nobody_is_asked_without_need(
     server: FileServer, make_tree: MakeTree, tmp_path: Path
 ) -> None:
-    said, reach = AppSettings(), Reach(workspace(tmp_path))
-    assert reached_from(make_tree({"go.mod": "module x\n"}), said, reach) is said
+    reach = Reach(workspace(tmp_path))
+    assert unreachable_from(make_tree({"go.mod": "module x\n"}), reach) == ()
     folder = gradle(make_tree, server.url + DISTRIBUTION)
     Path(folder, "pom.xml").write_text("<project/>")
-    assert reached_from(folder, said, reach) is said
+    assert unreachable_from(folder, reach) == ()
     assert server.asked == []

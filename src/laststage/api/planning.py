@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from laststage.api.reaching import Reach, reached_from
+from laststage.api.reaching import Reach, unreachable_from
 from laststage.detect.profile import App
 from laststage.detect.settings import AppSettings
 from laststage.plan.plan import Plan, make_plan
@@ -18,7 +18,5 @@ def plan(
     """
     from laststage.detect.folder import detect
 
-    if reach is not None:
-        said = reached_from(folder, said or AppSettings(), reach)
-    profile = detect(folder, said)
+    profile = detect(folder, said, unreachable_from(folder, reach) if reach else ())
     return profile, make_plan(profile)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
-from laststage.detect.settings import AppSettings
 from laststage.errors import NetworkError
 from laststage.model.digest import Digest
 from laststage.store.records import Records
@@ -48,18 +47,16 @@ class Reach:
         return reached
 
 
-def reached_from(folder: str, said: AppSettings, reach: Reach) -> AppSettings:
-    """Return what is *said* of the app in *folder*, with what its build could not fetch here.
+def unreachable_from(folder: str, reach: Reach) -> tuple[str, ...]:
+    """Return the addresses that the build of the app in *folder* could not fetch from here.
 
     Nothing is asked for unless a plan depends on it.
     """
     if not os.path.isfile(f"{folder}/gradle/wrapper/gradle-wrapper.properties"):
-        return said
+        return ()
     from laststage.detect.files import AppFolder
     from laststage.detect.java.gradle import distribution
 
     app = AppFolder(folder)
     address = "" if app.has("pom.xml") else distribution(app)
-    if not address or address in said.unreachable or reach(address):
-        return said
-    return structs.replace(said, unreachable=(*said.unreachable, address))
+    return (address,) if address and not reach(address) else ()

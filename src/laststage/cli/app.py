@@ -50,7 +50,6 @@ def read_app(options: Namespace, folder: str) -> AppSettings:
         port=_port(options.port or said.port),
         health=options.health or said.health,
         output=options.output_folder or said.output,
-        unreachable=said.unreachable,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from laststage.detect.settings import AppSettings
@@ -19,11 +19,17 @@ _MOST = 8 << 20  # bytes; a source that is longer is no source
 
 
 class AppFolder:
-    """The folder *root*, and what its owner *said* about the app in it."""
+    """The folder *root*, and what its owner *said* about the app in it.
 
-    def __init__(self, root: str, said: AppSettings | None = None) -> None:
+    *unreachable* are addresses that builds here cannot fetch from.
+    """
+
+    def __init__(
+        self, root: str, said: AppSettings | None = None, unreachable: Collection[str] = ()
+    ) -> None:
         self.root = os.path.abspath(root)
         self.said = said or AppSettings()
+        self.unreachable = frozenset(unreachable)
         self._texts: dict[str, str] = {}
         try:
             self.names = frozenset(os.listdir(root))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from importlib import import_module
 from typing import Protocol
 
@@ -36,13 +37,14 @@ class Detector(Protocol):
         """
 
 
-def detect(folder: str, said: AppSettings | None = None) -> App:
+def detect(folder: str, said: AppSettings | None = None, unreachable: Collection[str] = ()) -> App:
     """Return the profile of the app in *folder*; what its owner *said* goes before what is found.
 
+    A build here cannot fetch from addresses that are *unreachable*.
     Raise UsageError if the folder cannot be read, NoAppError if there is no app in it, and
     another PlanError if there is one that cannot be planned.
     """
-    app = AppFolder(folder, said)
+    app = AppFolder(folder, said, unreachable)
     if app.said.language:
         return _of_language(app, app.said.language)
     for language in LANGUAGES:

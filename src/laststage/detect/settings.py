@@ -14,7 +14,7 @@ class AppSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
     the app, as words or as one line without shell syntax. *packages* are Debian packages that the
     app needs at run time, *build_packages* those that its build needs; *files* are paths in the
     app's folder that it reads at run time. *output* is the folder that the build leaves what is
-    served in. *unreachable* are addresses that builds here cannot fetch from.
+    served in.
     """
 
     language: str = ""
@@ -29,4 +29,3 @@ class AppSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
     port: int = 0
     health: str = ""
     output: str = ""
-    unreachable: tuple[str, ...] = ()

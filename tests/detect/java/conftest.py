@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 
@@ -19,8 +20,10 @@ Detect = Callable[..., JavaProfile]
 def found(make_tree: MakeTree) -> Detect:
     """Return what gives the profile of the app in some files."""
 
-    def profile(files: Mapping[str, str | bytes], **said: object) -> JavaProfile:
-        result = detect(AppFolder(make_tree(files), AppSettings(**said)))  # type: ignore[arg-type]
+    def profile(
+        files: Mapping[str, str | bytes], unreachable: tuple[str, ...] = (), **said: Any
+    ) -> JavaProfile:
+        result = detect(AppFolder(make_tree(files), AppSettings(**said), unreachable))
         assert result is not None
         return result
 

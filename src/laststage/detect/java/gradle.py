@@ -212,7 +212,7 @@ def _choose_gradle(
 ) -> None:
     """Use the wrapper, or Debian's Gradle where there is none or it cannot be had."""
     address = distribution(app)
-    if address and app.has("gradlew") and address not in app.said.unreachable:
+    if address and app.has("gradlew") and address not in app.unreachable:
         build.tool = "gradle-wrapper"
         build.evidence.append(
             Evidence(f"Gradle {_version(address)}", app.where(WRAPPER, "^distributionUrl"))
