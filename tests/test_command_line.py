@@ -41,3 +41,28 @@ def test_a_key_that_a_table_does_not_have(tmp_path, capsys: pytest.CaptureFixtur
     assert "unknown field `unreachable`" in said
     assert "build-packages" in hint
     assert "unreachable" not in hint
+
+
+def test_settings_that_are_not_toml(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "laststage.toml").write_text("[app]\nstart = node server.js\n")
+    assert dispatch(["plan", str(tmp_path)]) == 2
+    said, _, hint = capsys.readouterr().err.partition("hint: ")
+    assert f"{tmp_path}/laststage.toml" in said
+    assert "not TOML" in said
+    assert "line 2" in said
+    assert 'key = "text"' in hint
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("package.json", "{"), ("package.json", "[]"), ("pyproject.toml", "[project\n")],
+)
+def test_a_file_of_the_app_that_is_broken(
+    tmp_path, name: str, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_text(text)
+    (tmp_path / "main.py").write_text("print()\n")
+    assert dispatch(["plan", str(tmp_path)]) == 2
+    said, _, hint = capsys.readouterr().err.partition("hint: ")
+    assert f"{tmp_path}/{name}" in said
+    assert "mend it" in hint

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -136,17 +137,32 @@ class UnknownBaseError(UsageError):
 
 
 def find_recipe(reference: Reference) -> tuple[Recipe, str]:
-    """Return the recipe for the base that *reference* names, and the suite. Raise UnknownBaseError."""
+    """Return the recipe for the base that *reference* names, and the suite.
+
+    Raise UnknownBaseError that names the nearest base, or all of them if none is near.
+    """
     recipes = all_recipes()
     name = _short(reference)
     for recipe in recipes:
         if (suite := recipe.suite_named(name)) is not None:
             return recipe, suite
-    known = sorted(recipe.public_name(recipe.suites[0]) for recipe in recipes if recipe.names)
     raise UnknownBaseError(
-        f"laststage cannot assemble the base {reference}",
-        hint=f"it can assemble: {', '.join(known)}",
+        f"laststage cannot assemble the base {reference}", hint=_near(name, recipes)
     )
+
+
+def _near(name: str, recipes: Sequence[Recipe]) -> str:
+    """Return which of the *recipes* somebody may have meant who wrote *name*."""
+    import difflib
+
+    named = [recipe for recipe in recipes if recipe.names]
+    known = {recipe.public_name(suite) for recipe in named for suite in recipe.suites}
+    # most that is mistyped is in the last part, and some leave out the others
+    parts = {one.rpartition("/")[2]: one for one in sorted(known)}
+    if near := difflib.get_close_matches(name.rpartition("/")[2], parts, n=1, cutoff=0.75):
+        return f"did you mean {parts[near[0]]}? `laststage base list` shows what there is"
+    first = sorted(recipe.public_name(recipe.suites[0]) for recipe in named)
+    return f"it can assemble: {', '.join(first)}"
 
 
 def _short(reference: Reference) -> str:

@@ -103,8 +103,14 @@ def read_file(path: str) -> dict[str, object]:
     try:
         with open(path, "rb") as file:
             found = tomllib.load(file)
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read the settings: {error}", where=path) from error
+    except OSError as error:
+        raise UsageError(f"cannot read the settings: {error.strerror}", where=path) from error
+    except ValueError as error:
+        raise UsageError(
+            f"the settings are not TOML: {error}",
+            where=path,
+            hint='write a setting as key = "text", and a table\'s name as [app], on lines of their own',
+        ) from error
     for key in found:
         if key not in _KEYS | _TABLES:
             raise UsageError(

@@ -15,6 +15,7 @@ CLUTTER = frozenset(
     ("node_modules", "bower_components", "vendor", "venv", "env", "virtualenv", "__pycache__",
      "site-packages", "target", "testdata")
 )  # fmt: skip
+_MEND = "mend it: what the app is built and started with is in it"
 _MOST = 8 << 20  # bytes; a source that is longer is no source
 
 
@@ -75,9 +76,11 @@ class AppFolder:
         try:
             found = json.loads(self.text(path))
         except ValueError as error:
-            raise UsageError(f"not JSON: {error}", where=f"{self.root}/{path}") from error
+            raise UsageError(
+                f"not JSON: {error}", where=f"{self.root}/{path}", hint=_MEND
+            ) from error
         if not isinstance(found, dict):
-            raise UsageError("not a JSON object", where=f"{self.root}/{path}")
+            raise UsageError("not a JSON object", where=f"{self.root}/{path}", hint=_MEND)
         return found
 
     def toml(self, path: str) -> dict[str, Any]:
@@ -87,7 +90,9 @@ class AppFolder:
         try:
             return tomllib.loads(self.text(path))
         except tomllib.TOMLDecodeError as error:
-            raise UsageError(f"not TOML: {error}", where=f"{self.root}/{path}") from error
+            raise UsageError(
+                f"not TOML: {error}", where=f"{self.root}/{path}", hint=_MEND
+            ) from error
 
     def where(self, path: str, pattern: str) -> str:
         """Return ``path:line`` of the first match of the regular expression *pattern*, else *path*."""
