@@ -13,12 +13,12 @@ from laststage.base.generating import (
     busybox,
     ca_bundle,
     java_trust_store,
-    key_store,
     link,
     put,
     release,
 )
 from laststage.errors import IntegrityError
+from laststage.net.keystore import key_store
 from laststage.oci.layers import Piece
 from laststage.tree.entry import Entry
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import re
-import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from msgspec import structs
 
 from laststage.errors import IntegrityError
+from laststage.net.keystore import key_store
 from laststage.oci.layers import Piece
 from laststage.tree.entry import Entry
 
@@ -23,8 +22,6 @@ _BUNDLE = "etc/ssl/certs/ca-certificates.crt"
 _TRUST_STORE = "etc/ssl/certs/java/cacerts"
 _OS_RELEASE = "usr/lib/os-release"
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
-# The password that every Java expects, and the words that its format mixes into the sum.
-_PASSWORD, _SALT = "changeit", b"Mighty Aphrodite"  # known to everyone, protects nothing
 _APPLETS = re.compile(rb"\[\0\[\[\0(?:[a-z0-9_+.-]+\0)+")
 
 Kept = dict[str, Piece]
@@ -87,17 +84,6 @@ def java_trust_store(kept: Kept, _control: str) -> Kept:
     return rest
 
 
-def key_store(certificates: Iterable[tuple[str, int, bytes]]) -> bytes:
-    """Return a Java key store (JKS, version 2) of certificates: alias, time, and DER of each."""
-    entries_ = sorted(certificates)
-    data = bytearray(struct.pack(">III", 0xFEEDFEED, 2, len(entries_)))
-    for alias, seconds, der in entries_:
-        data += struct.pack(">I", 2) + _utf(alias) + struct.pack(">Q", seconds * 1000)
-        data += _utf("X.509") + struct.pack(">I", len(der)) + der
-    secret = _PASSWORD.encode("utf-16-be") + _SALT
-    return bytes(data) + hashlib.sha1(secret + data, usedforsecurity=False).digest()
-
-
 def busybox(kept: Kept, _control: str) -> Kept:
     """Move the program to /busybox, and link the name of each of its applets to it."""
     path = "usr/bin/busybox"
@@ -135,9 +121,3 @@ def _certificates(kept: Kept) -> dict[str, tuple[Entry, bytes]]:
         for path, (entry, content) in sorted(kept.items())
         if path.endswith(".crt") and isinstance(content, bytes)
     }
-
-
-def _utf(text: str) -> bytes:
-    """Return *text* as Java's DataOutput.writeUTF has it, for what is in the basic plane."""
-    encoded = text.encode()
-    return struct.pack(">H", len(encoded)) + encoded

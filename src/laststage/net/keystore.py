@@ -60,11 +60,16 @@ def trust_store(certificates: Iterable[bytes] | dict[str, bytes]) -> bytes:
         if isinstance(certificates, dict)
         else {hashlib.sha256(der).hexdigest()[:32]: der for der in certificates}
     )
-    parts = [_JKS, struct.pack(">II", 2, len(named))]
-    for alias in sorted(named):
-        der = named[alias]
+    return key_store((alias, 0, der) for alias, der in named.items())
+
+
+def key_store(certificates: Iterable[tuple[str, int, bytes]]) -> bytes:
+    """Return a trust store (JKS) of certificates: the alias, time in seconds, and DER of each."""
+    entries = sorted(certificates)
+    parts = [_JKS, struct.pack(">II", 2, len(entries))]
+    for alias, seconds, der in entries:
         parts += [
-            struct.pack(">I", _TRUSTED), _text(alias), struct.pack(">q", 0),
+            struct.pack(">I", _TRUSTED), _text(alias), struct.pack(">q", seconds * 1000),
             _text("X.509"), struct.pack(">I", len(der)), der,
         ]  # fmt: skip
     body = b"".join(parts)
