@@ -8,7 +8,7 @@ import msgspec
 
 from laststage.analysis.weighing import Scales, Weight
 from laststage.api.amending import Examiner, Sight, describe
-from laststage.api.images import ImageSource
+from laststage.api.images import ImageSource, complete
 from laststage.api.planning import plan
 from laststage.api.reaching import Reach
 from laststage.api.request import BuildReport, BuildRequest
@@ -201,10 +201,12 @@ class _Build:
             references=tuple(map(str, references)),
             index=tuple(layout.tag(name, report.image.manifest) for name in references),
         )
-        for output in self._request.outputs:
+        if self._request.outputs:
             from laststage.api.outputs import write_output
 
-            write_output(self._workspace, report, output)
+            complete(self._workspace, report.image.manifest)
+            for output in self._request.outputs:
+                write_output(self._workspace, report, output)
         return report
 
     def examined(self, planned: Plan, known: Additions, profile: App) -> Additions:

@@ -6,6 +6,7 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 
+from laststage.api.images import complete
 from laststage.cli.settings import add_settings, read_settings
 from laststage.model.reference import Reference
 from laststage.model.size import human_size
@@ -28,6 +29,8 @@ def run(options: Namespace) -> int:
     """Write the images to the file, whole or not at all."""
     workspace = Workspace(read_settings(options, os.environ, "."))
     images = [(Reference.parse(name), workspace.layout.resolve(name)) for name in options.images]
+    for _, image in images:
+        complete(workspace, image)
     size = save(workspace.store, images, options.output, options.format)
     print(f"wrote {options.output}, {human_size(size)}", file=sys.stderr)
     return 0
