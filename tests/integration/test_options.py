@@ -192,6 +192,8 @@ def test_checks(laststage, built) -> None:
     found = built("from scratch\nCOPY <<f /f\nf\n", "--check", expect=1).done
     assert "Dockerfile:1" in found.stdout
     assert "hint: " in found.stdout
+    found = built("from scratch\nCOPY <<f /f\nf\n", "--check", "--json", expect=1).done
+    assert json.loads(found.stdout)["findings"]
     assert built("FROM scratch\nCOYP a /\n", "--check", expect=2).done.returncode == 2
     failing = "# check=error=true\nfrom scratch\nCOPY <<f /f\nf\n"
     built(failing, "--check", expect=1)

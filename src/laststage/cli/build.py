@@ -55,7 +55,7 @@ def run(options: Namespace) -> int:
     with open_context(options, workspace):
         request = read_request(options, os.environ)
         if options.check:
-            return _check(request)
+            return _check(request, as_json=options.json)
         if options.print:
             sys.stdout.write(printed(workspace, request, options.print))
             return 0
@@ -86,14 +86,14 @@ def _settings_files(folder: str) -> list[str]:
     return [f"{folder}/laststage.toml", f"{folder}/laststage.lock"]
 
 
-def _check(request: api.BuildRequest) -> int:
+def _check(request: api.BuildRequest, *, as_json: bool) -> int:
     """Print what the checks find in the Dockerfile; return 1 if that is anything."""
     from laststage.cli.lint import check, shown
 
     if request.dockerfile is None:
         raise UsageError("there is no Dockerfile to check", hint="name it with --file")
     found = check(request.dockerfile, request.dockerfile_name, **_checked(request))
-    sys.stdout.write(shown(found, "text"))
+    sys.stdout.write(shown(found, "json" if as_json else "text"))
     return 1 if found.findings else 0
 
 

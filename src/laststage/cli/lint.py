@@ -6,7 +6,7 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
 import msgspec
@@ -25,7 +25,7 @@ from laststage.model.platform import Platform
 if TYPE_CHECKING:
     from laststage.dockerfile.lint.rules import Rule
 
-FORMATS = ("text", "json", "sarif")
+Shape = Literal["text", "json", "sarif"]
 _JSON_VERSION = 1
 _SARIF_VERSION = "2.1.0"
 _STDIN = "-"
@@ -75,7 +75,7 @@ def run(options: Namespace) -> int:
         ignore=ignore_text(context, "" if name == _STDIN else name),
         build_args=read_pairs("--build-arg", options.build_arg, os.environ),
     )
-    shape = "json" if options.json else "sarif" if options.sarif else "text"
+    shape: Shape = "json" if options.json else "sarif" if options.sarif else "text"
     sys.stdout.write(shown(checked, shape, as_errors=options.error))
     return 1 if checked.findings else 0
 
@@ -143,8 +143,8 @@ def build_warnings(
     return tuple(Warned(finding.text, str(finding.span)) for finding in checked.findings)
 
 
-def shown(checked: Checked, shape: str, *, as_errors: bool = False) -> str:
-    """Return what is printed, in one of FORMATS."""
+def shown(checked: Checked, shape: Shape, *, as_errors: bool = False) -> str:
+    """Return what is printed, in the *shape* that is wanted."""
     findings = checked.findings
     if as_errors:
         findings = tuple(msgspec.structs.replace(each, level="error") for each in findings)
