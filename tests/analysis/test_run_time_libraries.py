@@ -66,8 +66,3 @@ def test_only_for_apps_that_import_it() -> None:
     (gis,) = run_time_libraries("pypi", "Django")
     assert gis.imported == "django.contrib.gis"
     assert "usr/share/proj" in gis.data
-
-
-def test_paths_of_an_architecture() -> None:
-    (sasl,) = run_time_libraries("pypi", "sasl")
-    assert sasl.data_for("aarch64-linux-gnu") == ("usr/lib/aarch64-linux-gnu/sasl2",)

@@ -216,12 +216,7 @@ class Closure:
                         path=current.path,
                         needs=needs,
                         offers=highest(provider.elf.defines, prefix),
-                        newer=self._newer(name, current, needs),
                     )
-
-    def _newer(self, name: str, loader: Loaded, version: str) -> str:
-        found = self._build_linker.find(name, loader)
-        return _opened(found[0]) if found and version in found[1].defines else ""
 
 
 def _opened(found: Followed) -> str:

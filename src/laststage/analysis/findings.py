@@ -64,8 +64,7 @@ class MissingInterpreter(Struct, frozen=True):
 class Outdated(Struct, frozen=True):
     """A library of the image that is too old for a file: it lacks a version of symbols.
 
-    *offers* is the highest version of that name which it has, "" for none; *newer* is where the
-    build stage has a library that would do, "" if it has none.
+    *offers* is the highest version of that name which it has, "" for none.
     """
 
     soname: str
@@ -73,7 +72,6 @@ class Outdated(Struct, frozen=True):
     path: str
     needs: str
     offers: str
-    newer: str = ""
 
 
 class Foreign(Struct, frozen=True):

@@ -37,10 +37,6 @@ class RunTimeLibrary(Struct, frozen=True, forbid_unknown_fields=True):
         """The packages that bring all this at run time, sorted."""
         return tuple(sorted({*map(package_of, self.sonames), *self.extra} - {""}))
 
-    def data_for(self, triplet: str) -> tuple[str, ...]:
-        """Return the paths of *data* on the architecture that Debian's *triplet* names."""
-        return tuple(path.replace("{triplet}", triplet) for path in self.data)
-
 
 class _Table(Struct, frozen=True, forbid_unknown_fields=True):
     library: tuple[RunTimeLibrary, ...]

@@ -49,10 +49,6 @@ class Scales:
         self._layers = layers
         self._records = Records(layers.store, "weights", Weight)
 
-    def knows(self, identifiers: Iterable[str]) -> bool:
-        """Whether all of *identifiers* have been weighed before."""
-        return all(self._records.get(identifier) for identifier in identifiers)
-
     def weigh(self, identifiers: Iterable[str]) -> Weight:
         """Return what the layers *identifiers* weigh together."""
         weights = [self._one(identifier) for identifier in dict.fromkeys(identifiers)]

@@ -35,8 +35,3 @@ class Digest(Struct, frozen=True, order=True):
 
     def __str__(self) -> str:
         return f"{self.algorithm}:{self.hex}"
-
-    @property
-    def short(self) -> str:
-        """The first twelve digits, enough for a person."""
-        return self.hex[:12]

@@ -35,7 +35,6 @@ class Package(Struct, frozen=True, kw_only=True):
 
     folder: str
     name: str
-    edition: str = ""
     rust_version: str = ""
     default_run: str = ""
     programs: tuple[Program, ...] = ()
@@ -62,7 +61,6 @@ class Manifest(Struct, frozen=True, kw_only=True):
 
     folder: str
     packages: tuple[Package, ...]
-    is_workspace: bool
     locked: dict[str, Locked] | None
 
     def version_of(self, crate: str) -> tuple[str, ...]:
@@ -121,7 +119,6 @@ def read_manifest(app: AppFolder, folder: str = "") -> Manifest:
     return Manifest(
         folder=folder,
         packages=tuple(seen.values()),
-        is_workspace=workspace is not None,
         locked=_locked(app, posixpath.join(folder, "Cargo.lock")),
     )
 
@@ -182,7 +179,6 @@ def _package(
     return Package(
         folder=folder,
         name=name,
-        edition=own("edition"),
         rust_version=own("rust-version"),
         default_run=own("default-run"),
         programs=tuple(_programs(app, folder, name, document)),
