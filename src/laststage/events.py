@@ -7,6 +7,7 @@ values encoded, so what people and machines see cannot drift apart.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 from msgspec import Struct
 
@@ -48,11 +49,12 @@ class StepFailed(Struct, frozen=True, tag=True):
 
 
 class TransferProgressed(Struct, frozen=True, tag=True):
-    """*done* of *total* bytes of *name* are here; *total* is 0 while unknown."""
+    """*done* of *total* bytes of *name* are *how*; *total* is 0 while unknown."""
 
     name: str
     done: int
     total: int
+    how: Literal["fetched", "pushed", "copied"] = "fetched"
 
 
 class Noticed(Struct, frozen=True, tag=True):

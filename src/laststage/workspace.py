@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from laststage.net.http import UrllibTransport
     from laststage.oci.documents import Descriptor
     from laststage.registry.client import Registry
+    from laststage.registry.credentials import Credentials
     from laststage.sandbox.git import Git
     from laststage.sandbox.runtime import OciRuntime
 
@@ -48,8 +49,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     *path* is where programs are looked for; *mirror* and *security_mirror* are Debian's, empty for
     those that the host's apt uses; *registries* by name, where Debian's own clients would not do;
     *proxies* by scheme. *lock* is the file that pins bases, empty for none; *own* are
-    the bases that a project defines itself. *logins* is Docker's file of logins to registries;
-    *insecure_registries* are hosts that need neither TLS nor a certificate that holds.
+    the bases that a project defines itself. *logins* is Docker's file of logins to registries,
+    *other_logins* are files of the same form that are looked into after it; *certificates* are
+    folders with a folder of certificates for each registry. *registry_mirrors* are asked before a
+    registry, by its name; *insecure_registries* are hosts that need neither TLS nor a certificate
+    that holds.
     """
 
     store: str
@@ -65,6 +69,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     lock: str = ""
     own: Own | None = None
     logins: str = ""
+    other_logins: tuple[str, ...] = ()
+    certificates: tuple[str, ...] = ()
+    registry_mirrors: dict[str, tuple[str, ...]] = {}
     insecure_registries: tuple[str, ...] = ()
 
 
@@ -164,36 +171,40 @@ class Workspace:
             ca_file=self.ca_bundle(),
             proxies=self.settings.proxies,
             no_proxy=self.settings.no_proxy,
+            certificates=self.settings.certificates,
         )
 
-    def registry(self) -> Registry:
-        """Return what speaks to registries, with the logins that Docker's file keeps.
+    def registry(self, credentials: Credentials | None = None) -> Registry:
+        """Return what speaks to registries, with *credentials* or the logins of this machine.
 
-        Raise CredentialsError if that file cannot be read.
+        Raise CredentialsError if a file of logins cannot be read.
         """
+        if credentials is not None:
+            return self._new_registry(credentials)
         if self._registry is None:
-            self._registry = self._new_registry()
+            self._registry = self._new_registry(self._credentials())
         return self._registry
 
-    def _new_registry(self) -> Registry:
+    def _new_registry(self, credentials: Credentials) -> Registry:
+        from laststage.net.offline import Offline
         from laststage.registry.client import Registry
-        from laststage.registry.credentials import Credentials, read_docker_config
         from laststage.registry.names import RegistryConfig
-        from laststage.sandbox.credentials import HelperPrograms
-        from laststage.store import atomic
 
         settings = self.settings
-        data = atomic.read(settings.logins) if settings.logins else None
         return Registry(
-            self.transport(),
+            Offline() if settings.offline else self.transport(),
             self.store,
-            config=RegistryConfig(insecure=settings.insecure_registries),
-            credentials=Credentials(
-                [read_docker_config(data, settings.logins)] if data else [],
-                runner=HelperPrograms(settings.path),
-            ),
+            config=RegistryConfig(settings.registry_mirrors, settings.insecure_registries),
+            credentials=credentials,
             sink=self.sink,
         )
+
+    def _credentials(self) -> Credentials:
+        from laststage.registry.credentials import Credentials, read_logins
+        from laststage.sandbox.credentials import HelperPrograms
+
+        paths = filter(None, (self.settings.logins, *self.settings.other_logins))
+        return Credentials(read_logins(paths), runner=HelperPrograms(self.settings.path))
 
     def ca_bundle(self) -> str | None:
         """Return the file of certificates that this machine trusts, None if none is found."""

@@ -105,7 +105,7 @@ def test_no_login_and_a_wrong_one_are_told_apart(
         server.add("app", "1", [b"x"])
         with pytest.raises(UnauthorizedError, match="wants a login") as caught:
             connect().pull(app(server), amd64)
-        assert caught.value.hint.endswith(f"docker login {server.address}")
+        assert caught.value.hint.endswith(f"laststage login {server.address}")
         wrong = logins(server.address, username="me", password="swordfish")
         with pytest.raises(UnauthorizedError, match="does not take this machine's login") as caught:
             connect(credentials=wrong).pull(app(server), amd64)

@@ -1,4 +1,4 @@
-"""Python's way in: plan an app, build it or a Dockerfile.
+"""Python's way in: plan an app, build it or a Dockerfile, and bring images to registries and back.
 
 from laststage.api import BuildRequest, build
 from laststage.workspace import Settings, Workspace
@@ -10,6 +10,7 @@ from laststage.api.building import build, inputs_of, lowered
 from laststage.api.planning import plan
 from laststage.api.reaching import Reach
 from laststage.api.request import POLICIES, BuildReport, BuildRequest
+from laststage.api.transfers import copy, pull, push, tag, untag
 
 __all__ = [
     "POLICIES",
@@ -17,7 +18,12 @@ __all__ = [
     "BuildRequest",
     "Reach",
     "build",
+    "copy",
     "inputs_of",
     "lowered",
     "plan",
+    "pull",
+    "push",
+    "tag",
+    "untag",
 ]

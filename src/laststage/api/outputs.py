@@ -24,6 +24,15 @@ def write_output(workspace: Workspace, report: BuildReport, output: Output) -> N
     match output.kind:
         case "image":
             return
+        case "registry":
+            from laststage.registry.names import check_target
+
+            targets = [Reference.parse(name) for name in report.references]
+            for target in targets:
+                check_target(target)
+            registry = workspace.registry()
+            for target in targets:
+                registry.push(report.image.manifest, target)
         case "oci" | "docker":
             # as the index has it, so that an archive says what its images are called
             named = [decode(row, Descriptor, "the index") for row in report.index]
@@ -37,7 +46,8 @@ def write_output(workspace: Workspace, report: BuildReport, output: Output) -> N
             _write_local(workspace, report, output.destination)
         case kind:
             raise UsageError(
-                f"--output type={kind}: unknown", hint="types: image, oci, docker, tar, local"
+                f"--output type={kind}: unknown",
+                hint="types: image, registry, oci, docker, tar, local",
             )
 
 

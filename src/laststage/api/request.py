@@ -29,7 +29,10 @@ class Taken(Struct, frozen=True):
 
 
 class Output(Struct, frozen=True):
-    """Where a result goes beside the store: *kind* is oci, docker, tar or local; "-" is stdout."""
+    """Where a result goes beside the store: *kind* is oci, docker, tar or local; "-" is stdout.
+
+    The kind registry has no destination: the image goes to where each of its tags says.
+    """
 
     kind: str
     destination: str

@@ -126,7 +126,7 @@ class _Checked(TypedDict):
 def _is_repeatable(options: Namespace, report: api.BuildReport) -> bool:
     """Whether the same command would do nothing but print the same again."""
     does_more = (
-        options.no_cache or options.no_cache_filter or options.pull or options.output
+        options.no_cache or options.no_cache_filter or options.pull or options.output or options.push
         or options.iidfile or options.metadata_file or options.debug_on_error
         or "-" in (options.file, options.folder) or options.secret or options.ssh
     )  # fmt: skip

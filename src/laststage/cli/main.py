@@ -12,12 +12,19 @@ from collections.abc import Sequence
 COMMANDS = {
     "base": "list, show, make, pin and compare the bases that can be assembled",
     "build": "build an image from an app's folder or a Dockerfile",
+    "copy": "copy an image from one registry to another",
     "images": "list the images in the store",
     "init": "write the Dockerfile and .dockerignore that build would use",
     "lint": "check a Dockerfile for what it probably does not mean",
+    "login": "log in at a registry, as docker login does",
+    "logout": "forget the login for a registry",
     "plan": "show what an app is and how it would be built",
+    "pull": "fetch an image from a registry into the store",
+    "push": "send an image of the store to a registry",
+    "rmi": "take names of images out of the store",
     "run": "run an image's program in a sandbox",
     "save": "write images to a file for docker load, or as an OCI archive",
+    "tag": "give an image of the store more names",
 }
 
 

@@ -18,6 +18,7 @@ from laststage.model.platform import Platform
 from laststage.model.reference import Reference
 from laststage.sandbox.spec import Limit
 
+_KINDS = ("image", "registry", "oci", "docker", "tar", "local")
 _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
@@ -59,6 +60,7 @@ def add_options(parser: ArgumentParser) -> None:
         "-o", "--output", metavar="DEST", action="append", default=[],
         help="type=oci|docker|tar|local,dest=PATH, or a folder for the files",
     )  # fmt: skip
+    add("--push", action="store_true", help="send the image to where its tags say")
     add_app_options(parser)
 
 
@@ -82,7 +84,7 @@ def read_request(options: Namespace, environ: Mapping[str, str]) -> api.BuildReq
         contexts=read_pairs("--build-context", options.build_context, {}),
         labels=read_pairs("--label", options.label, {}),
         tags=tuple(options.tag),
-        outputs=tuple(map(_output, options.output)),
+        outputs=_outputs(options),
         platform=Platform.parse(options.platform) if options.platform else None,
         # an app's image is the same every time, unless its owner wants other times in it
         epoch=0 if epoch is None and text is None else epoch,
@@ -133,15 +135,34 @@ def _fields(flag: str, word: str) -> dict[str, str]:
     return fields
 
 
+def _outputs(options: Namespace) -> tuple[Output, ...]:
+    """Return where the result goes. Raise UsageError before the work if it could not go there."""
+    found = dict.fromkeys(map(_output, options.output))
+    if options.push:
+        found[Output("registry", "")] = None
+    if Output("registry", "") in found:
+        from laststage.registry.names import check_target
+
+        if not options.tag:
+            raise UsageError("nothing says where to push", hint="name the image: -t REGISTRY/NAME")
+        for tag in options.tag:
+            check_target(Reference.parse(tag))
+    return tuple(found)
+
+
 def _output(word: str) -> Output:
     if "=" not in word:
         return Output("tar", "-") if word == "-" else Output("local", word)
     fields = _fields("--output", word)
     kind = fields.get("type", "")
     destination = fields.get("dest", "")
-    if kind not in ("image", "oci", "docker", "tar", "local"):
-        raise UsageError(f"--output {word}: unknown type", hint="image, oci, docker, tar, local")
-    if kind != "image" and not destination:
+    if kind == "image" and fields.get("push") == "true":
+        kind = "registry"
+    if kind not in _KINDS:
+        raise UsageError(f"--output {word}: unknown type", hint=", ".join(_KINDS))
+    if kind in ("image", "registry"):
+        return Output(kind, "")
+    if not destination:
         raise UsageError(f"--output {word}: needs dest=PATH")
     return Output(kind, destination)
 

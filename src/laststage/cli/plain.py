@@ -75,9 +75,9 @@ def _line(event: Event) -> str | None:
             return f"#{step} DONE {seconds:.1f}s"
         case StepFailed(step, _, _, seconds):
             return f"#{step} FAILED {seconds:.1f}s"
-        case TransferProgressed(name, done, total):
+        case TransferProgressed(name, done, total, how):
             # the end of a transfer is news, its middle is not
-            return f"fetched {name}: {human_size(done)}" if total and done >= total else None
+            return f"{how} {name}: {human_size(done)}" if total and done >= total else None
         case Noticed(text):
             return text
         case Warned():

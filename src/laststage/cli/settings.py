@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from laststage.base.catalogue import Own
+from laststage.cli import registries
 from laststage.cli.receipt import store_root
 from laststage.errors import UsageError
 from laststage.workspace import Settings
@@ -19,7 +20,7 @@ _KEYS = {
 }  # fmt: skip
 # read by those who need them
 _OWN = {"bases", "slices", "repositories"}
-_TABLES = {"app", *_OWN}
+_TABLES = {"app", "registries", *_OWN}
 
 
 def add_settings(parser: ArgumentParser) -> None:
@@ -56,15 +57,12 @@ def read_settings(options: Namespace, environ: Mapping[str, str], folder: str) -
         allow_stale=options.allow_stale or _flag(file, "allow-stale"),
         lock=os.path.abspath(f"{folder}/{_LOCK}"),
         own=_own(file, folder),
-        logins=_logins(environ),
-        insecure_registries=_texts(file, "insecure-registries"),
+        logins=registries.docker_logins(environ),
+        other_logins=registries.podman_logins(environ),
+        certificates=registries.certificates(environ),
+        registry_mirrors=registries.mirrors(file, _FILE),
+        insecure_registries=registries.insecure(environ, _texts(file, "insecure-registries")),
     )
-
-
-def _logins(environ: Mapping[str, str]) -> str:
-    home = environ.get("HOME", "")
-    folder = environ.get("DOCKER_CONFIG") or (f"{home}/.docker" if home else "")
-    return f"{folder}/config.json" if folder else ""
 
 
 def _texts(file: dict[str, object], key: str) -> tuple[str, ...]:
@@ -114,9 +112,17 @@ def read_file(path: str) -> dict[str, object]:
     for key in found:
         if key not in _KEYS | _TABLES:
             raise UsageError(
-                f"unknown setting {key!r}", where=path, hint=f"settings: {', '.join(sorted(_KEYS))}"
+                f"unknown setting {key!r}", where=path, hint=nearest(key, _KEYS | _TABLES)
             )
     return found
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return a hint for a *word* that is none of those *known*: the nearest, or all of them."""
+    import difflib
+
+    close = difflib.get_close_matches(word, known, 1)
+    return f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}"
 
 
 def _registries(file: dict[str, object], environ: Mapping[str, str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ that is too long, an IntegrityError; no error text carries a user name or passwo
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from http import HTTPStatus
@@ -19,6 +20,8 @@ from laststage.errors import IntegrityError, NetworkError
 from laststage.net.retry import TransientError
 
 if TYPE_CHECKING:
+    import ssl
+
     import urllib3
 
     from laststage.net.exchange import Answer, Request
@@ -102,7 +105,9 @@ class UrllibTransport:
     """A Transport over urllib3, which is imported when the first request is made.
 
     *ca_file* is a bundle of certificates to trust in place of the system's own; *proxies* maps a
-    scheme to a proxy's URL; hosts under a name in *no_proxy* are reached directly.
+    scheme to a proxy's URL; hosts under a name in *no_proxy* are reached directly. In each folder of
+    *certificates* a folder named like a server, ``HOST[:PORT]``, may have further authorities for it
+    (``*.crt``) and a certificate to show there (``NAME.cert`` with ``NAME.key``).
     """
 
     def __init__(
@@ -111,14 +116,16 @@ class UrllibTransport:
         ca_file: str | None = None,
         proxies: Mapping[str, str] | None = None,
         no_proxy: tuple[str, ...] = (),
+        certificates: tuple[str, ...] = (),
         connect_timeout: float = 10.0,
         read_timeout: float = 30.0,
     ) -> None:
         self._ca_file = ca_file
         self._proxies = dict(proxies or {})
         self._no_proxy = tuple(name.lower().lstrip("*").lstrip(".") for name in no_proxy if name)
+        self._certificates = certificates
         self._timeouts = (connect_timeout, read_timeout)
-        self._pools: dict[tuple[str, bool], urllib3.PoolManager] = {}
+        self._pools: dict[tuple[str, bool, str], urllib3.PoolManager] = {}
 
     @contextlib.contextmanager
     def get(self, url: str, *, limit: int, offset: int = 0) -> Iterator[Response]:
@@ -213,11 +220,21 @@ class UrllibTransport:
         self.close()
 
     def _pool(self, url: str, *, verify: bool = True) -> urllib3.PoolManager:
-        proxy = self._proxy(url)
-        if (proxy, verify) not in self._pools:
+        key = (self._proxy(url), verify, self._folder(url))
+        if key not in self._pools:
             # two threads may both come here; the one that is late takes the other's
-            return self._pools.setdefault((proxy, verify), self._new_pool(proxy, verify=verify))
-        return self._pools[proxy, verify]
+            return self._pools.setdefault(key, self._new_pool(*key))
+        return self._pools[key]
+
+    def _folder(self, url: str) -> str:
+        """Return the folder with the certificates for the server of *url*, empty if it has none."""
+        parts = urlsplit(url)
+        if parts.scheme == "https":
+            for folder in self._certificates:
+                found = f"{folder}/{parts.netloc.rpartition('@')[2].lower()}"
+                if os.path.isdir(found):
+                    return found
+        return ""
 
     def _proxy(self, url: str) -> str:
         parts = urlsplit(url)
@@ -227,7 +244,7 @@ class UrllibTransport:
                 return ""
         return self._proxies.get(parts.scheme, "")
 
-    def _new_pool(self, proxy: str, *, verify: bool) -> urllib3.PoolManager:
+    def _new_pool(self, proxy: str, verify: bool, folder: str) -> urllib3.PoolManager:
         import ssl
 
         import urllib3
@@ -239,6 +256,8 @@ class UrllibTransport:
             raise NetworkError(
                 f"the CA bundle cannot be read: {error}", where=self._ca_file or ""
             ) from error
+        if folder:
+            _load_certificates(context, folder)
         if not verify:  # the user named this server as one that is not to be checked
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
@@ -254,6 +273,20 @@ class UrllibTransport:
             ssl_context=context,
             timeout=timeout,
         )
+
+
+def _load_certificates(context: ssl.SSLContext, folder: str) -> None:
+    """Trust and show what is in *folder*, as Docker does. Raise NetworkError if it cannot be read."""
+    path = folder
+    try:
+        for name in sorted(os.listdir(folder)):
+            path = f"{folder}/{name}"
+            if name.endswith(".crt"):
+                context.load_verify_locations(path)
+            elif name.endswith(".cert"):
+                context.load_cert_chain(path, f"{path.removesuffix('.cert')}.key")
+    except OSError as error:  # of which SSLError is one
+        raise NetworkError(f"the certificate cannot be used: {error}", where=path) from error
 
 
 class _Body:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Literal
 
 from laststage.errors import NetworkError
 from laststage.events import Sink, TransferProgressed
@@ -30,11 +31,13 @@ class Progress:
         total: int,
         sink: Sink,
         *,
+        how: Literal["fetched", "pushed", "copied"] = "fetched",
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._name = name
         self._total = total
         self._sink = sink
+        self._how = how
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._done = 0
@@ -50,7 +53,7 @@ class Progress:
             now = self._monotonic()
             if now >= self._next:
                 self._next = now + _INTERVAL
-                self._sink(TransferProgressed(self._name, self._done, self._total))
+                self._tell(self._done)
 
     def stop(self) -> None:
         """Make every transfer that reports from now on give up."""
@@ -59,4 +62,7 @@ class Progress:
     def finish(self) -> None:
         """Tell that all is done."""
         with self._lock:
-            self._sink(TransferProgressed(self._name, self._total, self._total))
+            self._tell(self._total)
+
+    def _tell(self, done: int) -> None:
+        self._sink(TransferProgressed(self._name, done, self._total, self._how))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Sequence
+
 from msgspec import json
 
 from laststage.errors import IntegrityError, UsageError
@@ -116,6 +119,43 @@ class Layout:
                 changed = Index(2, INDEX, (*others, named))
                 atomic.write(self._store.path("index.json"), encode(changed))
         return encode(named)
+
+    def untag(self, names: Sequence[str]) -> tuple[Reference, ...]:
+        """Take tags away: each by its name, or all of one image by the digits its digest begins with.
+
+        Return those that are gone; blobs stay. Raise UsageError, changing nothing, if one of *names*
+        is none.
+        """
+        with locked(self._store, "index"):
+            found = dict.fromkeys(tag for name in names for tag in self._tags_named(name))
+            gone = set(map(str, found))
+            index = self._index()
+            kept = tuple(
+                descriptor
+                for descriptor in index.manifests
+                if (descriptor.annotations or {}).get(REF_NAME) not in gone
+            )
+            atomic.write(self._store.path("index.json"), encode(Index(2, INDEX, kept)))
+        return tuple(found)
+
+    def _tags_named(self, name: str) -> list[Reference]:
+        """Return the tags that *name* means. Raise UsageError if there is none."""
+        tags = self.tags()
+        found = [tag for tag, _ in tags if str(tag) in (name, f"{name}:latest")]
+        digits = name.removeprefix("sha256:")
+        if not found and len(digits) >= 6 and set(digits) <= set("0123456789abcdef"):
+            digest = self.resolve(name).digest
+            found = [tag for tag, descriptor in tags if descriptor.digest == digest]
+        if not found and (reference := Reference.parse(name)).digest is not None:
+            same = [(tag, one.digest) for tag, one in tags if tag.name == reference.name]
+            found = [tag for tag, digest in same if digest == str(reference.digest)]
+        if not found:
+            close = difflib.get_close_matches(name, [str(tag) for tag, _ in tags], 1)
+            raise UsageError(
+                f"no image named {Reference.parse(name)} in the store",
+                hint=f"did you mean {close[0]}?" if close else "`laststage images` lists them",
+            )
+        return found
 
     def manifest(self, descriptor: Descriptor) -> Manifest:
         """Return the manifest that *descriptor* points to."""

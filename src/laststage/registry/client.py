@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 from laststage.errors import IntegrityError, NetworkError, UsageError
 from laststage.events import Event, Sink, discard
@@ -80,10 +81,15 @@ class Registry:
         self._given_sink = sink
         self._sink_lock = threading.Lock()
 
-    def check(self, domain: str) -> None:
-        """See whether the registry *domain* answers and takes this machine's login, if it wants one."""
+    def check(self, domain: str) -> bool:
+        """See whether the registry *domain* answers and takes this machine's login, if it wants one.
+
+        Return whether it asked for the login.
+        """
         host = registry_of(domain)
-        self._session(origin(host, self._config)).request(Call("GET", "", name=host))
+        session = self._session(origin(host, self._config))
+        session.request(Call("GET", "", name=host))
+        return session.has_login()
 
     def digest_of(self, reference: Reference) -> Digest:
         """Return the digest that *reference* stands for in its registry now; little is fetched.
@@ -110,7 +116,7 @@ class Registry:
         wanted = image.manifest.layers if layers is None else layers
         blobs = tuple({layer.digest: layer for layer in wanted}.values())
         puller = self._puller(image.reference)
-        progress = self._progress(image.reference, sum(blob.size for blob in blobs))
+        progress = Progress(str(image.reference), sum(blob.size for blob in blobs), self._sink)
 
         def fetching(blob: Descriptor) -> Callable[[], None]:
             return lambda: puller.fetch(blob, progress.advance)
@@ -187,7 +193,7 @@ class Registry:
         def send(progress: Progress) -> None:
             pusher.send_blobs(manifests, progress.advance, progress.stop)
 
-        return self._put(repository, reference, manifests, send)
+        return self._put(repository, reference, manifests, send, "pushed")
 
     def copy(
         self, source: Reference, target: Reference, *, platform: Platform | None = None
@@ -209,7 +215,7 @@ class Registry:
                 stop=progress.stop,
             )
 
-        return self._put(repository, target, manifests, send)
+        return self._put(repository, target, manifests, send, "copied")
 
     def tags(self, reference: Reference) -> tuple[str, ...]:
         """Return the tags of a reference's repository, in order."""
@@ -247,6 +253,7 @@ class Registry:
         reference: Reference,
         manifests: tuple[RawManifest, ...],
         send: Callable[[Progress], None],
+        how: Literal["pushed", "copied"],
     ) -> Digest:
         """Send the blobs of *manifests*, and when they are there the manifests."""
         digest = manifests[-1].digest
@@ -255,7 +262,8 @@ class Registry:
                 f"{reference} has another digest than the image, {digest}",
                 hint="name the target by a tag",
             )
-        progress = self._progress(reference, sum(b.size for b in every_blob(manifests)))
+        total = sum(blob.size for blob in every_blob(manifests))
+        progress = Progress(str(reference), total, self._sink, how=how)
         send(progress)
         # a name with a tag and a digest sets the tag: the digest has just been compared
         put_manifests(repository, manifests, reference.tag or str(digest))
@@ -294,9 +302,6 @@ class Registry:
                     sleep=self._sleep,
                 )
             return self._sessions[endpoint]
-
-    def _progress(self, reference: Reference, total: int) -> Progress:
-        return Progress(str(reference), total, self._sink)
 
     def _sink(self, event: Event) -> None:
         with self._sink_lock:  # a sink takes one call at a time

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from msgspec import MsgspecError, Struct, field, json
 
 from laststage.registry.errors import CredentialsError
 from laststage.registry.names import HUB, registry_of
+from laststage.store import atomic
 
 # the user name by which a helper says that the secret is an identity token
 _TOKEN_USER = "<token>"  # noqa: S105  # a marker, no secret
@@ -36,8 +37,8 @@ class Login(Struct, frozen=True):
 class HelperRunner(Protocol):
     """The seam through which credential helpers run."""
 
-    def __call__(self, program: str, stdin: bytes, /) -> tuple[int, bytes]:
-        """Run ``PROGRAM get`` with *stdin*; return its exit status and what it printed.
+    def __call__(self, program: str, stdin: bytes, action: str, /) -> tuple[int, bytes]:
+        """Run ``PROGRAM ACTION`` with *stdin*; return its exit status and what it printed.
 
         Raise MachineError if there is no such program.
         """
@@ -75,6 +76,21 @@ def read_docker_config(data: bytes, where: str) -> DockerConfig:
         ) from None
 
 
+def read_logins(paths: Iterable[str]) -> list[DockerConfig]:
+    """Read the files of logins at *paths* that are there. Raise CredentialsError."""
+    found = []
+    for path in paths:
+        try:
+            data = atomic.read(path)
+        except OSError as error:
+            raise CredentialsError(
+                f"the file of logins cannot be read: {error.strerror}", where=path
+            ) from None
+        if data:
+            found.append(read_docker_config(data, path))
+    return found
+
+
 class Credentials:
     """The logins of this machine; of several *configs* the first that has one counts."""
 
@@ -84,6 +100,12 @@ class Credentials:
         self._configs = tuple(configs)
         self._runner = runner
         self._known: dict[str, Login | None] = {}
+
+    @classmethod
+    def of(cls, host: str, login: Login) -> Credentials:
+        """Return one *login* with a user name, which is for the registry *host* and no other."""
+        entry = _Auth(username=login.user, password=login.password)
+        return cls([DockerConfig(auths={host: entry})])
 
     def login(self, host: str, path: str = "") -> Login | None:
         """Return the login for a repository of the registry *host*, None if there is none.
@@ -97,20 +119,15 @@ class Credentials:
         return self._known[key]
 
     def _find(self, config: DockerConfig, host: str, path: str) -> Login | None:
-        helper = config.store or ""
-        for name, program in (config.helpers or {}).items():
-            if _normal(name) == host:
-                helper = program
+        helper = helper_for(config, host)
         return (helper and self._ask(helper, host)) or _kept(config, host, path)
 
     def _ask(self, helper: str, host: str) -> Login | None:
-        if not _HELPER_NAME.fullmatch(helper):
-            raise CredentialsError(f"not the name of a credential helper: {helper!r}")
         if self._runner is None:
             return None
         program = f"docker-credential-{helper}"
-        server = f"https://index.{HUB}/v1/" if host == HUB else host
-        status, output = self._runner(program, server.encode())
+        server = server_of(host)
+        status, output = self._runner(program, server.encode(), "get")
         if status != 0:
             text = output.decode("utf-8", "replace").strip()
             if _NOT_FOUND in text.lower():
@@ -129,9 +146,28 @@ class Credentials:
         return Login(answer.user, answer.secret) if answer.secret else None
 
 
+def helper_for(config: DockerConfig, host: str) -> str:
+    """Return the name of the helper that keeps the login for *host*, empty if the file does.
+
+    Raise CredentialsError for what can be no program's name.
+    """
+    helper = config.store or ""
+    for name, program in (config.helpers or {}).items():
+        if registry_in(name) == host:
+            helper = program
+    if helper and not _HELPER_NAME.fullmatch(helper):
+        raise CredentialsError(f"not the name of a credential helper: {helper!r}")
+    return helper
+
+
+def server_of(host: str) -> str:
+    """Return under which name Docker keeps the login for the registry *host*."""
+    return f"https://index.{HUB}/v1/" if host == HUB else host
+
+
 def _kept(config: DockerConfig, host: str, path: str) -> Login | None:
     """Return the login in the file itself; the one for the longest part of the path counts."""
-    auths = {_normal(name): auth for name, auth in (config.auths or {}).items() if auth}
+    auths = {registry_in(name): auth for name, auth in (config.auths or {}).items() if auth}
     parts = path.split("/") if path else []
     for count in range(len(parts), -1, -1):
         auth = auths.get("/".join((host, *parts[:count])))
@@ -148,21 +184,22 @@ def _login(auth: _Auth, host: str) -> Login | None:
             text = base64.b64decode(auth.auth, validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
             raise CredentialsError(
-                f"the login kept for {host} is damaged", hint=f"log in again: docker login {host}"
+                f"the login kept for {host} is damaged",
+                hint=f"log in again: laststage login {host}",
             ) from None
         user, colon, password = text.rstrip("\0").partition(":")
         if not colon:
             raise CredentialsError(
                 f"the login kept for {host} has no password",
-                hint=f"log in again: docker login {host}",
+                hint=f"log in again: laststage login {host}",
             )
     if not (password or auth.identity_token or auth.registry_token):
         return None
     return Login(user, password, auth.identity_token or "", auth.registry_token or "")
 
 
-def _normal(name: str) -> str:
-    """Return how a file names a registry, without the scheme and version that old ones have."""
+def registry_in(name: str) -> str:
+    """Return the registry that a file of logins names, without the scheme and version of old ones."""
     rest = name.removeprefix("https://").removeprefix("http://").rstrip("/")
     host, slash, path = rest.partition("/")
     if path in ("v1", "v2"):

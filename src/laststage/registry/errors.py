@@ -157,11 +157,11 @@ def unauthorized(subject: Subject, words: str = "") -> UnauthorizedError:
         return UnauthorizedError(
             f"{subject.host} does not take this machine's login for {name}"
             + (f": {words}" if words else ""),
-            hint=f"log in again: docker login {subject.host}",
+            hint=f"log in again: laststage login {subject.host}",
         )
     return UnauthorizedError(
         f"{subject.host} wants a login for {name}" + (f": {words}" if words else ""),
-        hint=f"check the name's spelling; a private image needs: docker login {subject.host}",
+        hint=f"check the name's spelling; a private image needs: laststage login {subject.host}",
     )
 
 
@@ -170,7 +170,7 @@ def _rate_limit(answer: Answer, subject: Subject, words: str) -> RateLimitError:
     wish = f", and wants to be left alone for {after:.0f} seconds" if after else ""
     hint = "try again later, or name a mirror"
     if not subject.has_login:
-        hint = f"logging in allows more requests: docker login {subject.host}; or name a mirror"
+        hint = f"logging in allows more requests: laststage login {subject.host}; or name a mirror"
     error = RateLimitError(
         f"{subject.host} has been asked too often{wish}" + (f": {words}" if words else ""),
         hint=hint,

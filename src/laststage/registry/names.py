@@ -81,6 +81,15 @@ def selector(reference: Reference) -> str:
     return str(reference.digest) if reference.digest else reference.tag
 
 
+def check_target(reference: Reference) -> None:
+    """Raise UsageError if *reference* names no registry that its user can have meant to push to."""
+    if not reference.domain and "/" not in reference.path:
+        raise UsageError(
+            f"{reference} names no registry to push to",
+            hint=f"write it as HOST/{reference}, or {HUB}/USER/{reference} for Docker Hub",
+        )
+
+
 def pinned(reference: Reference, digest: Digest) -> Reference:
     """Return *reference* by its digest alone."""
     return Reference(reference.domain, reference.path, "", digest)

@@ -71,6 +71,10 @@ class Session:
         self._authorizer = Authorizer(exchange, endpoint, credentials)
         self._scheme = endpoint.schemes[0] if len(endpoint.schemes) == 1 else ""
 
+    def has_login(self, path: str = "") -> bool:
+        """Whether a login of this machine was used, for a repository or for none."""
+        return self._authorizer.has_login(path)
+
     def request(self, call: Call, *, limit: int = DOCUMENT_LIMIT) -> Reply:
         """Make a call whose answer is at most *limit* bytes, again if it fails in passing."""
 

@@ -17,8 +17,8 @@ class HelperPrograms:
     def __init__(self, path: str) -> None:
         self._path = path
 
-    def __call__(self, program: str, stdin: bytes) -> tuple[int, bytes]:
-        """Run ``PROGRAM get``; return its exit status and what it printed.
+    def __call__(self, program: str, stdin: bytes, action: str) -> tuple[int, bytes]:
+        """Run ``PROGRAM ACTION``; return its exit status and what it printed.
 
         Raise MachineError if it is missing or does not end.
         """
@@ -30,7 +30,7 @@ class HelperPrograms:
             )
         try:
             done = subprocess.run(
-                [found, "get"],
+                [found, action],
                 input=stdin,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,  # some repeat the secret there
