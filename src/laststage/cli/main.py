@@ -18,6 +18,7 @@ COMMANDS = {
     "lint": "check a Dockerfile for what it probably does not mean",
     "login": "log in at a registry, as docker login does",
     "logout": "forget the login for a registry",
+    "load": "take images from what docker, podman, buildah or skopeo saved",
     "plan": "show what an app is and how it would be built",
     "pull": "fetch an image from a registry into the store",
     "push": "send an image of the store to a registry",
