@@ -19,6 +19,7 @@ from laststage.model.repository import Repository
 from laststage.model.size import human_size
 from laststage.oci.layerstore import Layers
 from laststage.oci.layout import Layout
+from laststage.store import leases, staging
 from laststage.store.root import Store
 
 if TYPE_CHECKING:
@@ -117,9 +118,18 @@ class Workspace:
         from laststage.sandbox.overlay import mount_memory
 
         namespace.enter()
-        self.store.prepare()
+        self.hold()
+        staging.sweep(self.store)
         # what must never be on a disk: a step's secrets, and the bundle that names its variables
         mount_memory(self.store.path("memory"))
+
+    def hold(self) -> None:
+        """Make the store ready, and keep what this process uses of it from being collected.
+
+        Raise StoreError if the store cannot be written to.
+        """
+        self.store.prepare()
+        leases.take(self.store)
 
     def new_memory(self) -> str:
         """Return the path of a new folder in memory, gone with this process; it is not made yet."""
@@ -177,8 +187,9 @@ class Workspace:
     def registry(self, credentials: Credentials | None = None) -> Registry:
         """Return what speaks to registries, with *credentials* or the logins of this machine.
 
-        Raise CredentialsError if a file of logins cannot be read.
+        Raise CredentialsError if a file of logins cannot be read, StoreError if the store cannot be used.
         """
+        self.hold()
         if credentials is not None:
             return self._new_registry(credentials)
         if self._registry is None:

@@ -162,6 +162,6 @@ def test_where_the_store_is() -> None:
 
 
 def test_signature(tmp_path: Path) -> None:
-    assert signature(str(tmp_path / "none")) == "-"
+    assert signature(str(tmp_path / "none"), "/store") == "-"
     (tmp_path / "link").symlink_to("none")
-    assert signature(str(tmp_path / "link")) != "-"
+    assert signature(str(tmp_path / "link"), "/store") != "-"

@@ -9,6 +9,7 @@ import pytest
 
 from laststage.store.root import Store
 from laststage.store.snapshots import Snapshots
+from laststage.store.staging import sweep
 
 # takes a lock as staging() does, fills its folder, and dies without a word
 KILLED = """
@@ -79,14 +80,13 @@ def test_what_a_killed_process_left_is_swept(store: Store) -> None:
     assert done.returncode == -9
     left = done.stdout.strip()
     assert os.path.exists(f"{left}/fs/half")
-    with Snapshots(store).staging():
-        assert not os.path.exists(left)
-        assert not os.path.exists(f"{left}.lock")
+    sweep(store)
     assert staged(store) == []
 
 
 def test_what_is_in_use_is_not_swept(store: Store) -> None:
     with Snapshots(store).staging() as one, Snapshots(store).staging() as other:
+        sweep(store)
         assert os.path.isdir(f"{one}/fs")
         assert os.path.isdir(f"{other}/fs")
 

@@ -18,6 +18,7 @@ from laststage.model.platform import Platform
 from laststage.model.size import human_size
 from laststage.net.download import download
 from laststage.net.progress import Progress
+from laststage.store.usage import used
 from laststage.tree.entry import Entry
 from laststage.tree.unpack import Unpacker, resolve
 from laststage.tree.untar import Content, entries
@@ -185,10 +186,8 @@ def body_size(supplies: Supplies, url: str, limit: int = 1 << 30) -> int:
 
 
 def _is_here(supplies: Supplies, artifact: Artifact) -> bool:
-    try:
-        return os.stat(_path(supplies, artifact)).st_size == artifact.size
-    except FileNotFoundError:
-        return False
+    status = used(supplies.layers.store, _path(supplies, artifact))
+    return status is not None and status.st_size == artifact.size
 
 
 def _path(supplies: Supplies, artifact: Artifact) -> str:

@@ -13,6 +13,7 @@ COMMANDS = {
     "base": "list, show, make, pin and compare the bases that can be assembled",
     "build": "build an image from an app's folder or a Dockerfile",
     "copy": "copy an image from one registry to another",
+    "gc": "remove from the store what was not used for long, or what is too much",
     "images": "list the images in the store",
     "init": "write the Dockerfile and .dockerignore that build would use",
     "lint": "check a Dockerfile for what it probably does not mean",

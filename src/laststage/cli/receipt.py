@@ -49,7 +49,7 @@ def write_receipt(
     """
     states: dict[str, str] = {}
     for path in paths:
-        states[path] = state = signature(path)
+        states[path] = state = signature(path, root)
         times = [int(number) for number in state.split(" ")[3:]]
         inside_store = path.startswith(f"{root}/")
         if not inside_store and any(time + _TICK_NS > started_ns for time in times):

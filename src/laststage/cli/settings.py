@@ -16,7 +16,7 @@ _FILE = "laststage.toml"
 _LOCK = "laststage.lock"
 _KEYS = {
     "mirror", "security-mirror", "npm-registry", "rust-registry", "store", "offline", "allow-stale",
-    "insecure-registries",
+    "insecure-registries", "gc-size", "gc-age",
 }  # fmt: skip
 # read by those who need them
 _OWN = {"bases", "slices", "repositories"}
@@ -157,6 +157,12 @@ def _text(file: dict[str, object], key: str) -> str:
     if not isinstance(value, str):
         raise UsageError(f"the setting {key} must be a text", where=_FILE)
     return value
+
+
+def read_texts(folder: str, names: tuple[str, ...]) -> dict[str, str]:
+    """Return the settings *names* of the file in *folder*, "" for those that are not set."""
+    file = read_file(f"{folder}/{_FILE}")
+    return {name: _text(file, name) for name in names}
 
 
 def _flag(file: dict[str, object], key: str) -> bool:

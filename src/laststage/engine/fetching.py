@@ -18,7 +18,8 @@ from laststage.sandbox.git import Git
 from laststage.store.atomic import Staged, disk_errors
 from laststage.store.records import Records
 from laststage.store.root import Store
-from laststage.store.snapshots import Snapshots
+from laststage.store.snapshots import Snapshots, sync_all
+from laststage.store.usage import used
 
 _PIECE = 1 << 20
 _MAX_SIZE = 1 << 40
@@ -38,7 +39,7 @@ def fetch_file(store: Store, transport: Transport, url: str, checksum: str) -> F
     records = Records(store, "downloads", Fetched)
     key = Digest.of(f"{checksum} {url}".encode()).hex
     known = records.get(key) if checksum else None
-    if known is not None and os.path.isfile(known.path):
+    if known is not None and used(store, known.path):
         return known
     found = retrying(lambda: _download(store, transport, url, name))
     if checksum and f"sha256:{found.digest}" != checksum:
@@ -59,12 +60,13 @@ def fetch_repository(
         raise IntegrityError(f"{repository.url}: expected commit {checksum}, got {commit}")
     identity = f"{repository.url} {commit} {keep_git_dir}"
     folder = store.path("downloads", Digest.of(identity.encode()).hex)
-    if not os.path.isdir(folder):
+    if not used(store, folder):
         with Snapshots(store).staging() as staging:
             git.check_out(repository, commit, f"{staging}/tree")
             if not keep_git_dir:
                 shutil.rmtree(f"{staging}/tree/.git")
             os.makedirs(os.path.dirname(folder), exist_ok=True)
+            sync_all(staging)  # a name that is there is trusted, after a power cut too
             with contextlib.suppress(OSError):  # another build was first
                 os.rename(f"{staging}/tree", folder)
     path = f"{folder}/{repository.folder}".rstrip("/")

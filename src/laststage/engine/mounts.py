@@ -26,6 +26,8 @@ from laststage.model.digest import Digest
 from laststage.oci.layerstore import Layers
 from laststage.sandbox import spec
 from laststage.store.locks import locked
+from laststage.store.snapshots import sync_all
+from laststage.store.usage import used
 from laststage.tree.scan import scan
 from laststage.tree.unpack import Unpacker, file_pieces, resolve
 
@@ -74,6 +76,9 @@ class StepMounts:
         self._sources = sources
         self._outside = outside
         self._memory = f"{outside.memory}/{os.path.basename(folder)}"
+        # all at once and in order: two steps that each wait for the other's would wait for ever
+        for name in sorted({_cache_name(m) for m in operation.mounts if _is_locked(m)}):
+            stack.enter_context(locked(layers.store, f"cache-{name}"))
         for mount in operation.mounts:
             self._add(mount)
         for script in operation.scripts:
@@ -114,13 +119,11 @@ class StepMounts:
 
     def _cache(self, mount: CacheMount) -> None:
         store = self._layers.store
-        name = Digest.of(f"{mount.id} {mount.source if mount.input else ''}".encode()).hex[:32]
-        if mount.sharing == "locked":
-            self._stack.enter_context(locked(store, f"cache-{name}"))
+        name = _cache_name(mount)
         path = store.path("caches", name)
         if mount.sharing == "private":
             path = self._private(name)
-        if not os.path.isdir(path):
+        if used(store, path) is None:
             self._new_cache(mount, path)
         self.mounts.append(spec.Mount(mount.target, path, read_only=mount.read_only))
 
@@ -137,6 +140,7 @@ class StepMounts:
                     if entry.path:
                         unpacker.add(entry, file_pieces(f"{source}/{entry.path}", entry.kind))
                 unpacker.close()
+                sync_all(made)  # nobody will look whether a cache is what it was made as
             with contextlib.suppress(OSError):  # another step was first
                 os.rename(made, path)
 
@@ -208,6 +212,15 @@ class StepMounts:
     def name_resolution(self) -> None:
         """Add the host's name resolution, with the names that this build adds."""
         self.mounts += name_resolution(self._folder, self._outside.hosts)
+
+
+def _is_locked(mount: Mount) -> bool:
+    return isinstance(mount, CacheMount) and mount.sharing == "locked"
+
+
+def _cache_name(mount: Mount) -> str:
+    assert isinstance(mount, CacheMount)
+    return Digest.of(f"{mount.id} {mount.source if mount.input else ''}".encode()).hex[:32]
 
 
 def name_resolution(folder: str, hosts: tuple[tuple[str, str], ...] = ()) -> list[spec.Mount]:

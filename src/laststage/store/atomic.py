@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 from collections.abc import Iterator
 from types import TracebackType
 from typing import BinaryIO, Self
 
 from laststage.errors import StoreError
+
+_NEW = ".new-"
 
 
 def sync_directory(path: str) -> None:
@@ -45,11 +48,19 @@ def disk_errors(doing: str) -> Iterator[None]:
 
 
 class Staged:
-    """A temporary file in *directory*; commit() renames it, leaving without that deletes it."""
+    """A temporary file in *directory*; commit() renames it, leaving without that deletes it.
+
+    It is locked as long as its process lives: `sweep_files` knows by that what a killed one left.
+    """
 
     def __init__(self, directory: str) -> None:
-        self._temporary = os.path.join(directory, f".new-{os.urandom(8).hex()}")
-        self.file: BinaryIO = open(self._temporary, "xb")  # noqa: SIM115
+        while True:
+            self._temporary = os.path.join(directory, f"{_NEW}{os.urandom(8).hex()}")
+            self.file: BinaryIO = open(self._temporary, "xb")  # noqa: SIM115
+            fcntl.flock(self.file, fcntl.LOCK_EX)
+            if os.fstat(self.file.fileno()).st_nlink:
+                break
+            self.file.close()  # a sweep was between the making and the lock
 
     def commit(self, path: str, *, mode: int = 0o644, sync: bool = True) -> None:
         """Give the file its final *path*, replacing what is there. Without *sync* the content may
@@ -59,9 +70,9 @@ class Staged:
         os.fchmod(self.file.fileno(), mode)
         if sync:
             os.fsync(self.file.fileno())  # data before name
-        self.file.close()
         os.replace(self._temporary, path)
         self._temporary = ""
+        self.file.close()
         if sync:
             sync_directory(os.path.dirname(path))
 
@@ -75,9 +86,10 @@ class Staged:
         trace: TracebackType | None,
     ) -> None:
         if self._temporary:
-            self.file.close()
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._temporary)
+        with contextlib.suppress(OSError):  # what could not be written is not wanted any more
+            self.file.close()
 
 
 def write(path: str, data: bytes, *, mode: int = 0o644, sync: bool = True) -> None:
@@ -97,3 +109,15 @@ def read(path: str) -> bytes | None:
             return file.read()
     except FileNotFoundError:
         return None
+
+
+def sweep_files(directory: str) -> None:
+    """Delete the temporary files that killed processes left in *directory*."""
+    try:
+        left = [entry.path for entry in os.scandir(directory) if entry.name.startswith(_NEW)]
+    except FileNotFoundError:
+        return
+    for path in left:
+        with contextlib.suppress(OSError), open(path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.unlink(path)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 
 from laststage.errors import IntegrityError
 from laststage.model.digest import Digest
 from laststage.store.atomic import Staged, disk_errors
 from laststage.store.root import Store
+from laststage.store.usage import used
 
 
 class Blobs:
@@ -26,11 +26,9 @@ class Blobs:
         return self._store.path("partial", digest.algorithm, digest.hex)
 
     def size(self, digest: Digest) -> int | None:
-        """Return the size of a blob in bytes, None if it is not here."""
-        try:
-            return os.stat(self.path(digest)).st_size
-        except FileNotFoundError:
-            return None
+        """Return the size of a blob in bytes, None if it is not here; it counts as used."""
+        status = used(self._store, self.path(digest))
+        return None if status is None else status.st_size
 
     def put(self, data: bytes) -> Digest:
         """Store *data* and return its digest.

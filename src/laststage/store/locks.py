@@ -7,13 +7,16 @@ import fcntl
 import os
 from collections.abc import Iterator
 
+from laststage.store.atomic import disk_errors
 from laststage.store.root import Store
 
 
 @contextlib.contextmanager
 def locked(store: Store, name: str, *, shared: bool = False) -> Iterator[None]:
     """Hold the lock *name* while inside, waiting for it as long as it takes."""
-    descriptor = os.open(store.path("locks", name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    with disk_errors("taking a lock"):
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        descriptor = os.open(store.path("locks", name), flags, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         yield

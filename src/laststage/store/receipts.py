@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-_VERSION = "laststage-receipt 1"
+_VERSION = "laststage-receipt 2"
 
 
 def receipt_path(root: str, key: str) -> str:
@@ -21,16 +21,18 @@ def receipt_path(root: str, key: str) -> str:
     return f"{root}/receipts/{name:016x}"
 
 
-def signature(path: str) -> str:
-    """Return what identifies the state of *path*, "-" if there is nothing."""
+def signature(path: str, root: str) -> str:
+    """Return what identifies the state of *path*, "-" if there is nothing.
+
+    In the store at *root* the time of change says nothing: it tells when a thing was last used. There
+    a file that has its name is never written to again.
+    """
     try:
         status = os.lstat(path)
     except OSError:
         return "-"
-    return (
-        f"{status.st_size} {status.st_mode} {status.st_ino} {status.st_mtime_ns} "
-        f"{status.st_ctime_ns}"
-    )
+    state = f"{status.st_size} {status.st_mode} {status.st_ino} {status.st_mtime_ns}"
+    return state if path.startswith(f"{root}/") else f"{state} {status.st_ctime_ns}"
 
 
 def valid_output(root: str, key: str) -> str | None:
@@ -56,7 +58,7 @@ def valid_output(root: str, key: str) -> str | None:
         return None
     for line in lines[3:]:
         state, _, path = line.partition("\t")
-        if signature(path) != state:
+        if signature(path, root) != state:
             return None
     return output
 

@@ -14,6 +14,7 @@ from msgspec import json
 
 from laststage.store import atomic
 from laststage.store.root import Store
+from laststage.store.usage import used
 
 T = TypeVar("T")
 
@@ -31,10 +32,12 @@ class Records(Generic[T]):
         return self._store.path("records", self._kind, key[:2], key)
 
     def get(self, key: str) -> T | None:
-        """Return the record of *key*, None if there is none."""
-        data = atomic.read(self.path(key))
+        """Return the record of *key*, None if there is none; it counts as used."""
+        path = self.path(key)
+        data = atomic.read(path)
         if data is None:
             return None
+        used(self._store, path)
         try:
             return self._decoder.decode(data)
         except msgspec.MsgspecError:

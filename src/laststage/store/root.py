@@ -11,6 +11,7 @@ _LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 _FOLDERS = (
     "blobs/sha256",
     "caches",
+    "leases",
     "locks",
     "packages",
     "receipts",
@@ -26,6 +27,8 @@ class Store:
 
     def __init__(self, root: str) -> None:
         self.root = os.path.abspath(root)
+        # since when (ns) this process holds a lease of the store, see `leases`
+        self.lease: int | None = None
 
     def path(self, *parts: str) -> str:
         """Return the path of something in the store."""

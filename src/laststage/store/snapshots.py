@@ -10,14 +10,14 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import shutil
 from collections.abc import Iterator
 
 from laststage.errors import StoreError
-from laststage.store import atomic
+from laststage.store import atomic, staging
 from laststage.store.atomic import disk_errors
-from laststage.store.locks import try_lock
+from laststage.store.locks import locked
 from laststage.store.root import Store
+from laststage.store.usage import used
 
 _BOOT = "/proc/sys/kernel/random/boot_id"
 
@@ -34,9 +34,14 @@ class Snapshots:
         return self._store.path("snapshots", identifier, "fs")
 
     def has(self, identifier: str) -> bool:
-        """Whether a complete snapshot is here."""
-        stamp = atomic.read(self._store.path("snapshots", identifier, "stamp"))
-        return stamp is not None and stamp.decode() in ("synced", self._boot)
+        """Whether a complete snapshot is here; it counts as used."""
+        path = self._store.path("snapshots", identifier, "stamp")
+        stamp = atomic.read(path) if used(self._store, path) else None
+        return stamp is not None and self.is_trusted(stamp)
+
+    def is_trusted(self, stamp: bytes) -> bool:
+        """Whether a snapshot with this *stamp* is what it was when it got its name."""
+        return stamp in (b"synced", self._boot.encode())
 
     @contextlib.contextmanager
     def staging(self) -> Iterator[str]:
@@ -44,20 +49,13 @@ class Snapshots:
 
         The folder has ``fs`` to fill and room for more beside it.
         """
-        self._sweep()
-        folder = self._store.path("staging", os.urandom(6).hex())
-        lock = try_lock(f"{folder}.lock")
-        try:
-            with disk_errors("unpacking or running a step"):
-                os.makedirs(f"{folder}/fs")
-                os.chmod(f"{folder}/fs", 0o755)  # noqa: S103  # a container's root, whatever the umask
-                yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(f"{folder}.lock")
-            if lock is not None:
-                os.close(lock)
+        with (
+            disk_errors("unpacking or running a step"),
+            staging.folder(self._store) as folder,
+        ):
+            os.mkdir(f"{folder}/fs")
+            os.chmod(f"{folder}/fs", 0o755)  # noqa: S103  # a container's root, whatever the umask
+            yield folder
 
     def commit(self, folder: str, identifier: str, *, sync: bool = False) -> None:
         """Make the ``fs`` of a staging *folder* the snapshot *identifier*.
@@ -71,35 +69,23 @@ class Snapshots:
             os.mkdir(ready)
             os.rename(f"{folder}/fs", f"{ready}/fs")
             if sync:
-                _syncfs(ready)
+                sync_all(ready)
             with open(f"{ready}/stamp", "wb") as stamp:
                 stamp.write(b"synced" if sync else self._boot.encode())
                 stamp.flush()
                 if sync:
                     os.fsync(stamp.fileno())
-            if not self.has(identifier) and os.path.exists(final):
-                os.rename(final, f"{folder}/stale")  # from before a power cut
+            if os.path.exists(final):
+                with locked(self._store, "gc"):  # or two would take it away, one of them a new one
+                    if not self.is_trusted(atomic.read(f"{final}/stamp") or b""):
+                        os.rename(final, f"{folder}/stale")  # from before a power cut
             with contextlib.suppress(OSError):  # another process was first
                 os.rename(ready, final)
         if not self.has(identifier):
             raise StoreError("a step's result could not be kept", where=final)
 
-    def _sweep(self) -> None:
-        """Delete what killed processes left in staging: folders whose lock nobody holds."""
-        staging = self._store.path("staging")
-        for name in os.listdir(staging):
-            if not name.endswith(".lock"):
-                continue
-            descriptor = try_lock(f"{staging}/{name}")
-            if descriptor is None:
-                continue
-            shutil.rmtree(f"{staging}/{name.removesuffix('.lock')}", ignore_errors=True)
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(f"{staging}/{name}")
-            os.close(descriptor)
 
-
-def _syncfs(path: str) -> None:
+def sync_all(path: str) -> None:
     """Write everything of the file system that holds *path* to disk, see syncfs(2)."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
