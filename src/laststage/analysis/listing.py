@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterable
 from typing import Literal
 
 from msgspec import Struct
 
 from laststage.tree.entry import Entry
-from laststage.tree.scan import is_opaque
+from laststage.tree.marks import is_opaque, is_whiteout
 
 Kind = Literal["file", "dir", "symlink", "hardlink", "other"]
 
@@ -40,14 +39,12 @@ def listing_of_folder(full: str) -> Listing:
                     kinds[item.name] = "symlink"
                 elif item.is_dir(follow_symlinks=False):
                     kinds[item.name] = "dir"
+                elif is_whiteout(item.path, item.stat(follow_symlinks=False)):
+                    hidden.add(item.name)
                 elif item.is_file(follow_symlinks=False):
                     kinds[item.name] = "file"
                 else:
-                    status = item.stat(follow_symlinks=False)
-                    if stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:
-                        hidden.add(item.name)
-                    else:
-                        kinds[item.name] = "other"
+                    kinds[item.name] = "other"
     except (FileNotFoundError, NotADirectoryError):
         return NOTHING
     return Listing(kinds, frozenset(hidden), is_opaque(full))

@@ -64,7 +64,7 @@ def _write_tar(workspace: Workspace, report: BuildReport, destination: str) -> N
 def _tar(workspace: Workspace, report: BuildReport, file: BinaryIO) -> None:
     with mounted_folder(workspace.layers, report.layers) as folder:
         tar = TarWriter(file.write)
-        for entry, _ in scan(folder.root):
+        for entry, _ in scan(folder.root, own=True):
             if entry.kind == "file":
                 tar.add_file(entry, folder.full(entry.path))
             elif entry.path:
@@ -78,7 +78,7 @@ def _write_local(workspace: Workspace, report: BuildReport, destination: str) ->
         os.makedirs(destination, exist_ok=True)
         with mounted_folder(workspace.layers, report.layers) as folder:
             unpacker = Unpacker(os.path.realpath(destination), keep_owner=False)
-            for entry, _ in scan(folder.root):
+            for entry, _ in scan(folder.root, own=True):
                 if not entry.path or entry.kind in ("char", "block"):
                     continue
                 unpacker.add(entry, file_pieces(folder.full(entry.path), entry.kind))

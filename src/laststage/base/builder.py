@@ -23,6 +23,7 @@ from laststage.errors import MachineError
 from laststage.sandbox.runtime import Runner
 from laststage.sandbox.spec import SandboxSpec
 from laststage.tree.entry import Entry
+from laststage.tree.marks import set_owner
 from laststage.tree.unpack import Unpacker
 from laststage.tree.untar import entries
 
@@ -310,8 +311,8 @@ def _complete(root: str, parts: Parts, toolchain: Toolchain, architecture: str) 
     for directory in parts.recipe.directories:
         full = f"{root}/{directory.path}"
         os.makedirs(full, exist_ok=True)
-        os.chown(full, directory.owner, directory.owner)
         os.chmod(full, directory.mode)
+        set_owner(full, directory.owner, directory.owner)
     for item in parts.recipe.files:
         os.makedirs(os.path.dirname(f"{root}/{item.path}"), exist_ok=True)
         with open(f"{root}/{item.path}", "w", encoding="utf-8") as file:

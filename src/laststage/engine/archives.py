@@ -49,7 +49,8 @@ def unpack_stream(stream: BinaryIO, start: bytes, folder: str) -> bool:
     if opened is stream and not _is_tar(start[:512]):
         return False
     os.makedirs(folder)
-    unpack(entries(opened, "the context", whiteouts=False), Unpacker(folder))
+    unpacker = Unpacker(folder, keep_owner=False)  # in a context everything is root's
+    unpack(entries(opened, "the context", whiteouts=False), unpacker)
     return True
 
 

@@ -168,7 +168,7 @@ class CopyPlan:
         folder = f"{self._scratch}/archive-{len(os.listdir(self._scratch))}"
         unpack_archive(full, folder)
         root = Found("", "", Entry(path="", kind="dir", mode=0o755))
-        self._tree(Folder(folder), root, self._base, keep_owner=True)
+        self._tree(Folder(folder, own=True), root, self._base, keep_owner=True)
 
     def _parents(self, folder: Folder, source: Found) -> str:
         """Return where *source* goes with its parents, which are added as they are there."""

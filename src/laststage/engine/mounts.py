@@ -28,6 +28,7 @@ from laststage.sandbox import spec
 from laststage.store.locks import locked
 from laststage.store.snapshots import sync_all
 from laststage.store.usage import used
+from laststage.tree.marks import change_owner, set_owner
 from laststage.tree.scan import scan
 from laststage.tree.unpack import Unpacker, file_pieces, resolve
 
@@ -131,12 +132,12 @@ class StepMounts:
         """Make a cache folder, with what its source holds if it has one."""
         with self._layers.snapshots.staging() as folder:
             made = f"{folder}/fs"
-            os.chown(made, mount.uid, mount.gid)
             os.chmod(made, mount.mode)
+            set_owner(made, mount.uid, mount.gid)
             if mount.input:
                 source = self._folder_of(mount.input, mount.source)
                 unpacker = Unpacker(made)
-                for entry, _ in scan(source):
+                for entry, _ in scan(source, own=True):
                     if entry.path:
                         unpacker.add(entry, file_pieces(f"{source}/{entry.path}", entry.kind))
                 unpacker.close()
@@ -199,7 +200,7 @@ class StepMounts:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(descriptor, "wb") as file:
             file.write(data)
-        os.chown(path, uid, gid)
+        change_owner(path, uid, gid)  # refused as one id: then the step has that one
         os.chmod(path, mode)
         return path
 

@@ -17,6 +17,7 @@ from laststage.oci.layerstore import Layers
 from laststage.sandbox.overlay import overlay
 from laststage.sandbox.runtime import Runner
 from laststage.sandbox.spec import SandboxSpec
+from laststage.tree.marks import change_owner
 from laststage.tree.unpack import resolve
 
 _TAIL = 40  # lines of a failed step that its error repeats
@@ -111,7 +112,7 @@ def copy_root(lowers: Sequence[str], upper: str) -> None:
     """Give the new layer's root the owner and mode that the root below it has."""
     if lowers:
         status = os.stat(lowers[-1])
-        os.chown(upper, status.st_uid, status.st_gid)
+        change_owner(upper, status.st_uid, status.st_gid)
         os.chmod(upper, status.st_mode & 0o7777)
 
 

@@ -48,10 +48,14 @@ class Stamp(Struct, frozen=True, gc=False):
 
 
 class Folder:
-    """Files below *root*, seen as the root of a file system, without what *ignore* hides."""
+    """Files below *root*, seen as the root of a file system, without what *ignore* hides.
 
-    def __init__(self, root: str, ignore: IgnoreFile | None = None) -> None:
+    *own* says that laststage laid them down, so that its notes on them count.
+    """
+
+    def __init__(self, root: str, ignore: IgnoreFile | None = None, *, own: bool = False) -> None:
         self.root = root
+        self.own = own
         self._ignore = ignore or IgnoreFile()
         self._walks: dict[str, list[tuple[str, Entry, Stamp]]] = {}
 
@@ -78,7 +82,7 @@ class Folder:
     def entry(self, path: str) -> Entry:
         """Return what is at *path*, with its own content even where it shares it."""
         full = self.full(path)
-        return entry_of(full, path, os.lstat(full))
+        return entry_of(full, path, os.lstat(full), own=self.own)
 
     def below(self, path: str) -> Iterable[tuple[str, Entry, Stamp]]:
         """Return all below directory *path*: path relative to it, entry, stat; itself first, as "".
@@ -96,7 +100,9 @@ class Folder:
         waiting: list[tuple[str, Entry, Stamp]] = []
         shown: set[str] = set()
         for entry, status in scan(
-            self.full(path), skip=lambda below: not ignore.may_descend(prefix + below)
+            self.full(path),
+            own=self.own,
+            skip=lambda below: not ignore.may_descend(prefix + below),
         ):
             while waiting and not entry.path.startswith(f"{waiting[-1][0]}/"):
                 waiting.pop()
@@ -107,7 +113,8 @@ class Folder:
             yield from waiting
             waiting.clear()
             if entry.kind == "hardlink" and entry.link not in shown:
-                entry = entry_of(self.full(prefix + entry.path), entry.path, status)
+                full = self.full(prefix + entry.path)
+                entry = entry_of(full, entry.path, status, own=self.own)
             if status.st_nlink > 1:
                 shown.add(entry.path)
             yield entry.path, entry, Stamp.of(status)
@@ -148,7 +155,9 @@ class Folder:
         if real is None:
             raise BuildError(f"{path}: a link that leads nowhere")
         full = self.full(real)
-        return Found(path.rpartition("/")[2], real, entry_of(full, real, os.lstat(full)))
+        return Found(
+            path.rpartition("/")[2], real, entry_of(full, real, os.lstat(full), own=self.own)
+        )
 
     def _resolve(self, path: str) -> str | None:
         """Return *path* with all links followed inside the root; None if it is not there."""

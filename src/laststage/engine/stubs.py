@@ -11,7 +11,7 @@ import contextlib
 import os
 import stat
 
-from laststage.tree.scan import is_opaque
+from laststage.tree.marks import is_opaque
 
 
 class Stubs:

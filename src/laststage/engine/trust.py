@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from laststage.net.keystore import is_jks, pem_certificates, store_certificates, trust_store
 from laststage.tree.entry import Entry
+from laststage.tree.marks import change_owner
 from laststage.tree.scan import scan
 
 _BUNDLE = "etc/ssl/certs/ca-certificates.crt"
@@ -184,7 +185,7 @@ def _like_below(layer: str, lowers: Sequence[str]) -> None:
         there = "" if path == "." else _topmost(lowers, path)
         if there:
             status = os.stat(there)
-            os.chown(parent, status.st_uid, status.st_gid)
+            change_owner(parent, status.st_uid, status.st_gid)
             os.chmod(parent, status.st_mode & 0o7777)
             os.utime(parent, ns=(status.st_atime_ns, status.st_mtime_ns))
 

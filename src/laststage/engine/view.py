@@ -10,7 +10,8 @@ from functools import cached_property, partial
 from laststage.errors import BuildError
 from laststage.oci.layerstore import Layers
 from laststage.tree.entry import Entry
-from laststage.tree.scan import entry_of, is_opaque
+from laststage.tree.marks import is_opaque, is_whiteout
+from laststage.tree.scan import entry_of
 
 _MAX_LINKS = 40
 _HIDDEN = Entry(path="", kind="whiteout")
@@ -120,7 +121,7 @@ class _Unpacked:
                 status = os.lstat(full)
             except FileNotFoundError:
                 return _HIDDEN if hides else None
-            if stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:
+            if is_whiteout(full, status):
                 return _HIDDEN
             if position == len(parts) - 1:
                 return entry_of(full, path, status, overlay=True)

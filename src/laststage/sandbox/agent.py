@@ -11,6 +11,8 @@ import socket
 import threading
 from collections.abc import Iterator
 
+from laststage.tree.marks import change_owner
+
 _PIECE = 1 << 16
 
 
@@ -19,7 +21,7 @@ def forwarded_agent(agent: str, path: str, *, mode: int, uid: int, gid: int) -> 
     """Serve the agent behind the socket *agent* at *path* while inside."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
         server.bind(path)
-        os.chown(path, uid, gid)
+        change_owner(path, uid, gid)
         os.chmod(path, mode)
         server.listen()
         thread = threading.Thread(target=_serve, args=(server, agent), daemon=True)

@@ -12,14 +12,18 @@ WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
 # Extended attributes in which overlay keeps its own notes; "user." where it may write without root.
 OVERLAY_NOTES = ("trusted.overlay.", "user.overlay.")
+# Those in which laststage keeps its own (tree/marks.py).
+OWN_NOTES = "user.laststage."
 
 
 def is_portable(attribute: str) -> bool:
     """Whether an extended attribute means something in any container.
 
-    Labels of a machine's security modules do not.
+    Labels of a machine's security modules do not, nor do laststage's own notes.
     """
-    return attribute == "security.capability" or attribute.startswith("user.")
+    return attribute == "security.capability" or (
+        attribute.startswith("user.") and not attribute.startswith(OWN_NOTES)
+    )
 
 
 class Entry(Struct, frozen=True, gc=False):

@@ -1,7 +1,9 @@
 """Walking a folder: its entries, in the one order that layers have.
 
 The order is by name within each directory, a directory before what it holds. With *overlay* the
-folder is the upper one of an overlay mount and its whiteouts are told as such.
+folder is the upper one of an overlay mount and its whiteouts are told as such. Where the files are
+laststage's *own*, as those of such a folder always are, what it noted of them counts before what they
+are on disk.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from collections.abc import Callable, Iterator
 from msgspec import structs
 
 from laststage.tree.entry import OVERLAY_NOTES, Entry, Kind, is_portable
+from laststage.tree.marks import ATTRIBUTE, Status, is_opaque, is_whiteout, noted, own_ids
 
 _KINDS: dict[int, Kind] = {
     stat.S_IFREG: "file",
@@ -28,6 +31,7 @@ def scan(
     root: str,
     *,
     overlay: bool = False,
+    own: bool = False,
     skip: Callable[[str], bool] = lambda _: False,
 ) -> Iterator[tuple[Entry, os.stat_result]]:
     """Yield the entry of everything below *root*, and *root* itself first, with its stat.
@@ -37,16 +41,17 @@ def scan(
     """
     seen: dict[tuple[int, int], str] = {}
     status = os.lstat(root)
-    yield entry_of(root, "", status, overlay=overlay), status
+    yield entry_of(root, "", status, overlay=overlay, own=own), status
     if overlay and is_opaque(root):
         yield Entry(path="", kind="opaque"), status
-    yield from _below(root, "", overlay, skip, seen)
+    yield from _below(root, "", overlay, own, skip, seen)
 
 
 def _below(
     root: str,
     path: str,
     overlay: bool,
+    own: bool,
     skip: Callable[[str], bool],
     seen: dict[tuple[int, int], str],
 ) -> Iterator[tuple[Entry, os.stat_result]]:
@@ -60,65 +65,75 @@ def _below(
         status = os.lstat(full)
         if stat.S_ISSOCK(status.st_mode):
             continue
-        if overlay and stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:
+        if overlay and is_whiteout(full, status):
             yield Entry(path=below, kind="whiteout"), status
             continue
         if stat.S_ISDIR(status.st_mode):
-            yield entry_of(full, below, status, overlay=overlay), status
+            yield entry_of(full, below, status, overlay=overlay, own=own), status
             if overlay and is_opaque(full):
                 yield Entry(path=below, kind="opaque"), status
-            yield from _below(root, below, overlay, skip, seen)
+            yield from _below(root, below, overlay, own, skip, seen)
             continue
         if status.st_nlink > 1:
             first = seen.setdefault((status.st_dev, status.st_ino), below)
             if first != below:
                 # with the attributes of what it shares: who unpacks may set them once more
-                entry = entry_of(full, below, status, overlay=overlay)
+                entry = entry_of(full, below, status, overlay=overlay, own=own)
                 yield structs.replace(entry, kind="hardlink", link=first, size=0, xattrs=()), status
                 continue
-        yield entry_of(full, below, status, overlay=overlay), status
+        yield entry_of(full, below, status, overlay=overlay, own=own), status
 
 
-def entry_of(full: str, path: str, status: os.stat_result, *, overlay: bool = False) -> Entry:
+def entry_of(
+    full: str, path: str, status: os.stat_result, *, overlay: bool = False, own: bool = False
+) -> Entry:
     """Return the entry for the file at *full*, named *path*, whose lstat is *status*."""
-    mode = status.st_mode
-    kind = _KINDS[stat.S_IFMT(mode)]
-    device = (0, 0)
-    if kind in ("char", "block"):
-        device = (os.major(status.st_rdev), os.minor(status.st_rdev))
+    own = own or overlay
+    names = _attributes(full)
+    means = (noted(full, names) if own else None) or _plainly(status, own=own)
+    kind = means.kind
     return Entry(
         path=path,
         kind=kind,
-        mode=0o777 if kind == "symlink" else stat.S_IMODE(mode),
-        uid=status.st_uid,
-        gid=status.st_gid,
+        mode=0o777 if kind == "symlink" else means.mode,
+        uid=means.uid,
+        gid=means.gid,
         size=status.st_size if kind == "file" else 0,
         mtime=status.st_mtime_ns // 1_000_000_000,
         link=os.readlink(full) if kind == "symlink" else "",
-        device=device,
-        xattrs=_xattrs(full, overlay=overlay),
+        device=means.device,
+        xattrs=_xattrs(full, names, overlay=overlay, own=own) if names else (),
     )
 
 
-def _xattrs(full: str, *, overlay: bool) -> tuple[tuple[str, bytes], ...]:
+def _plainly(status: os.stat_result, *, own: bool) -> Status:
+    """Return what a file is by its *status* alone."""
+    kind = _KINDS[stat.S_IFMT(status.st_mode)]
+    device = (0, 0)
+    if kind in ("char", "block"):
+        device = (os.major(status.st_rdev), os.minor(status.st_rdev))
+    uid, gid = own_ids(status) if own else (status.st_uid, status.st_gid)
+    return Status(kind, stat.S_IMODE(status.st_mode), uid, gid, device)
+
+
+def _attributes(full: str) -> list[str]:
     try:
-        names = os.listxattr(full, follow_symlinks=False)
+        return os.listxattr(full, follow_symlinks=False)
     except OSError:
-        return ()
-    kept = [
-        name
-        for name in sorted(names)
+        return []
+
+
+def _xattrs(
+    full: str, names: list[str], *, overlay: bool, own: bool
+) -> tuple[tuple[str, bytes], ...]:
+    found = {
+        name: name
+        for name in names
         if is_portable(name) and not (overlay and name.startswith(OVERLAY_NOTES))
-    ]
-    return tuple((name, os.getxattr(full, name, follow_symlinks=False)) for name in kept)
-
-
-def is_opaque(full: str) -> bool:
-    """Whether overlay's note on the directory *full* says that it hides what is below."""
-    for prefix in OVERLAY_NOTES:
-        try:
-            if os.getxattr(full, f"{prefix}opaque", follow_symlinks=False) == b"y":
-                return True
-        except OSError:
-            continue
-    return False
+    }
+    if own:
+        found |= {n.removeprefix(ATTRIBUTE): n for n in names if n.startswith(ATTRIBUTE)}
+    return tuple(
+        (name, os.getxattr(full, there, follow_symlinks=False))
+        for name, there in sorted(found.items())
+    )

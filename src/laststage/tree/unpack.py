@@ -14,6 +14,7 @@ import stat
 from collections.abc import Iterable, Iterator
 
 from laststage.errors import IntegrityError
+from laststage.tree import marks
 from laststage.tree.entry import OVERLAY_NOTES, Entry, is_portable
 from laststage.tree.tar import PIECE
 from laststage.tree.untar import Content
@@ -28,7 +29,8 @@ class Unpacker:
 
     With *overlay* the result is a lower folder of an overlay mount: whiteouts become character
     devices 0:0, opaque directories an attribute (*attribute* is its name). Without, a whiteout
-    removes what is there. Without *keep_owner* everything belongs to who runs this.
+    removes what is there. Without *keep_owner* everything belongs to who runs this. What this
+    process may not make is noted (tree/marks.py) where the files are laststage's own: a layer's.
     """
 
     def __init__(
@@ -45,6 +47,9 @@ class Unpacker:
         self._keep_owner = keep_owner
         self._parents: dict[str, str] = {"": root}
         self._times: dict[str, int] = {}
+        self._noted: set[str] = set()
+        # who is not root must be able to read, and to fill, what belongs to it
+        self._is_root = os.geteuid() == 0
 
     def add(self, entry: Entry, content: Iterable[bytes] = ()) -> str:
         """Lay *entry* down, replacing what is there, and return where it is on disk.
@@ -73,7 +78,7 @@ class Unpacker:
             case "whiteout":
                 self._remove(full)
                 if self._overlay:
-                    os.mknod(full, stat.S_IFCHR | 0o600, 0)
+                    marks.make_whiteout(full)
                 return full
             case "opaque":
                 # a link here leads to a directory inside, and never to where the kernel would go
@@ -94,8 +99,10 @@ class Unpacker:
                 os.mkfifo(full)
             case "char" | "block":
                 self._remove(full)
-                bits = stat.S_IFCHR if entry.kind == "char" else stat.S_IFBLK
-                os.mknod(full, bits | 0o600, os.makedev(*entry.device))
+                if not marks.make_device(full, entry.kind, entry.device):
+                    self._note(full, entry)
+                    os.utime(full, (entry.mtime, entry.mtime))
+                    return full
         self._settle(entry, full)
         return full
 
@@ -117,7 +124,7 @@ class Unpacker:
 
     def _file(self, full: str, entry: Entry, content: Iterable[bytes]) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        mode = entry.mode & 0o777  # set-id bits come last, when the owner is who it must be
+        mode = self._mode(entry) & 0o777  # set-id bits come last, when the owner is who it must be
         try:
             descriptor = os.open(full, flags, mode)
         except FileExistsError:
@@ -137,12 +144,26 @@ class Unpacker:
         costs as much as its creation where there are many.
         """
         status = os.fstat(descriptor)
-        if self._keep_owner and (status.st_uid, status.st_gid) != (entry.uid, entry.gid):
-            os.fchown(descriptor, entry.uid, entry.gid)
+        mode = self._mode(entry)
+        is_like_it = mode == entry.mode
+        if self._keep_owner and marks.own_ids(status) != (entry.uid, entry.gid):
+            is_like_it &= marks.change_owner(descriptor, entry.uid, entry.gid)
             status = os.fstat(descriptor)
-        if stat.S_IMODE(status.st_mode) != entry.mode:
-            os.fchmod(descriptor, entry.mode)
+        if not is_like_it and self._keep_owner:
+            marks.note(descriptor, _status(entry))
+        if stat.S_IMODE(status.st_mode) != mode:
+            os.fchmod(descriptor, mode)
         os.utime(descriptor, (entry.mtime, entry.mtime))
+
+    def _mode(self, entry: Entry) -> int:
+        """Return the mode that *entry* has on disk."""
+        if self._is_root or not self._keep_owner:
+            return entry.mode
+        return entry.mode | (0o700 if entry.kind == "dir" else 0o600)
+
+    def _note(self, full: str, entry: Entry) -> None:
+        marks.note(full, _status(entry))
+        self._noted.add(full)
 
     def _directory(self, full: str, entry: Entry) -> None:
         try:
@@ -161,10 +182,17 @@ class Unpacker:
         """Give what is at *full* the entry's owner, mode, attributes and time."""
         if entry.kind in ("dir", "hardlink") and os.path.islink(full):
             return  # what a link leads to is not this entry's, and may lie outside
+        mode = self._mode(entry)
         if self._keep_owner:
-            os.chown(full, entry.uid, entry.gid, follow_symlinks=False)
+            is_like_it = marks.change_owner(full, entry.uid, entry.gid) or (
+                marks.own_ids(os.lstat(full)) == (entry.uid, entry.gid)
+            )
+            if entry.kind != "hardlink" and (not is_like_it or mode != entry.mode):
+                self._note(full, entry)
+            elif full in self._noted and entry.kind == "dir":
+                marks.forget(full)
         if entry.kind != "symlink":
-            os.chmod(full, entry.mode)  # after chown, which clears the set-id bits
+            os.chmod(full, mode)  # after chown, which clears the set-id bits
         self._set_attributes(entry, full)
         if entry.kind == "dir":
             self._times[full] = entry.mtime
@@ -177,7 +205,7 @@ class Unpacker:
 
     def _make_opaque(self, full: str) -> None:
         if self._overlay:
-            os.setxattr(full, self._attribute, b"y")
+            marks.make_opaque(full, self._attribute)
             return
         for name in os.listdir(full):
             self._remove(f"{full}/{name}")
@@ -208,10 +236,17 @@ class Unpacker:
         return known
 
 
+def _status(entry: Entry) -> marks.Status:
+    return marks.Status(entry.kind, entry.mode, entry.uid, entry.gid, entry.device)
+
+
 def _set_attribute(full: str, name: str, value: bytes, path: str) -> None:
     try:
         os.setxattr(full, name, value, follow_symlinks=False)
     except OSError as error:
+        if error.errno == errno.EPERM and name == "security.capability":
+            marks.note_attribute(full, name, value)
+            return
         if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EINVAL, errno.ERANGE):
             raise
         raise IntegrityError(

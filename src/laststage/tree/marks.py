@@ -1,0 +1,178 @@
+"""What the file system would not take, noted in attributes of the files that laststage lays down.
+
+Overlay's own marks are here (what is hidden, what is opaque), and those that stand in where this
+process may not do the thing itself: an owner that it has no id for, a device, a capability, a
+whiteout. Images neither bring such notes nor get them: they are read where laststage wrote.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from typing import NamedTuple
+
+from laststage.errors import MachineError
+from laststage.tree.entry import OVERLAY_NOTES, OWN_NOTES, Kind
+
+_STAT = f"{OWN_NOTES}stat"
+_WHITEOUT = f"{OWN_NOTES}whiteout"
+ATTRIBUTE = f"{OWN_NOTES}attribute."
+# what is said to who may not, and for ids that are not there
+REFUSED = (errno.EPERM, errno.EINVAL)
+_BITS = {"char": stat.S_IFCHR, "block": stat.S_IFBLK}
+
+
+class UnnotableError(MachineError):
+    """The file system keeps no attributes, and what should be noted cannot be kept otherwise."""
+
+    code = "LS612"
+
+
+class Status(NamedTuple):
+    """What a file is to be in an image, whatever it is on disk."""
+
+    kind: Kind
+    mode: int
+    uid: int
+    gid: int
+    device: tuple[int, int] = (0, 0)
+
+
+def is_opaque(full: str) -> bool:
+    """Whether overlay's note on the directory *full* says that it hides what is below."""
+    for prefix in OVERLAY_NOTES:
+        try:
+            if os.getxattr(full, f"{prefix}opaque", follow_symlinks=False) == b"y":
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def is_whiteout(full: str, status: os.stat_result) -> bool:
+    """Whether the file *full* of a layer only says that nothing is here."""
+    if stat.S_ISCHR(status.st_mode):
+        return status.st_rdev == 0
+    if status.st_size or not stat.S_ISREG(status.st_mode):
+        return False
+    try:
+        return os.getxattr(full, _WHITEOUT, follow_symlinks=False) == b"y"
+    except OSError:
+        return False
+
+
+def make_whiteout(full: str) -> None:
+    """Say that nothing is at *full*, as overlay does; where that is refused, in our own way."""
+    try:
+        os.mknod(full, stat.S_IFCHR | 0o600, 0)
+    except PermissionError:
+        _stub(full)
+        _note(full, _WHITEOUT, b"y")
+
+
+def make_opaque(full: str, attribute: str) -> None:
+    """Mark the directory *full*; *attribute* is the name that overlay has for it here."""
+    try:
+        os.setxattr(full, attribute, b"y")
+    except PermissionError:
+        _note(full, f"{OVERLAY_NOTES[1]}opaque", b"y")
+
+
+def make_device(full: str, kind: Kind, device: tuple[int, int]) -> bool:
+    """Make a device; where that is refused an empty file, and return False."""
+    try:
+        os.mknod(full, _BITS[kind] | 0o600, os.makedev(*device))
+    except PermissionError:
+        _stub(full)
+        return False
+    return True
+
+
+def change_owner(target: int | str, uid: int, gid: int) -> bool:
+    """Give the file *target* its owner, following no link; return False where that is refused."""
+    try:
+        if isinstance(target, int):
+            os.fchown(target, uid, gid)
+        else:
+            os.chown(target, uid, gid, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in REFUSED:
+            raise
+        return False
+    return True
+
+
+def set_owner(full: str, uid: int, gid: int) -> None:
+    """Give the file or directory *full* its owner, in a note where the machine has no such id."""
+    if change_owner(full, uid, gid):
+        return
+    status = os.lstat(full)
+    if own_ids(status) != (uid, gid):
+        kind: Kind = "dir" if stat.S_ISDIR(status.st_mode) else "file"
+        note(full, Status(kind, stat.S_IMODE(status.st_mode), uid, gid))
+
+
+def own_ids(status: os.stat_result) -> tuple[int, int]:
+    """Return the owner of a file that laststage laid down: it is root, whoever it runs as."""
+    uid, gid = status.st_uid, status.st_gid
+    if (me := os.geteuid()) != 0:
+        uid = 0 if uid == me else uid
+        gid = 0 if gid == os.getegid() else gid
+    return uid, gid
+
+
+def note(target: int | str, status: Status) -> None:
+    """Note what *target* should be. Raise UnnotableError if the file system keeps no notes.
+
+    Links and the like can have none: their owner is forgotten.
+    """
+    if status.kind in ("symlink", "fifo"):
+        return
+    major, minor = status.device
+    text = f"{status.kind} {status.mode:o} {status.uid} {status.gid} {major} {minor}"
+    _note(target, _STAT, text.encode())
+
+
+def forget(full: str) -> None:
+    """Take the note about *full* away, if there is one."""
+    with contextlib.suppress(OSError):
+        os.removexattr(full, _STAT, follow_symlinks=False)
+
+
+def noted(full: str, names: list[str]) -> Status | None:
+    """Return what the note on *full* says, whose attributes are *names*; None if there is none."""
+    if _STAT not in names:
+        return None
+    words = os.getxattr(full, _STAT, follow_symlinks=False).decode().split()
+    kind: Kind = "dir"
+    for known in ("file", "char", "block"):
+        if words[0] == known:
+            kind = known
+    uid, gid, major, minor = map(int, words[2:])
+    return Status(kind, int(words[1], 8), uid, gid, (major, minor))
+
+
+def note_attribute(full: str, name: str, value: bytes) -> None:
+    """Note the attribute *name*, which this process may not set."""
+    _note(full, ATTRIBUTE + name, value)
+
+
+def _stub(full: str) -> None:
+    os.close(os.open(full, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
+
+
+def _note(target: int | str, name: str, value: bytes) -> None:
+    try:
+        if isinstance(target, int):
+            os.setxattr(target, name, value)
+        else:
+            os.setxattr(target, name, value, follow_symlinks=False)
+    except OSError as error:
+        raise UnnotableError(
+            f"what this user may not make cannot be noted either: {error.strerror}",
+            where=target if isinstance(target, str) else "",
+            hint="the store must be on a file system that keeps user attributes (ext4, xfs, btrfs, "
+            "tmpfs of Linux 6.6); choose one with --store",
+        ) from error
