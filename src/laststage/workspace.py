@@ -13,7 +13,7 @@ from laststage.base.bases import Bases
 from laststage.base.catalogue import Catalogue, Own
 from laststage.base.supplies import Supplies
 from laststage.errors import NetworkError
-from laststage.events import Sink, discard
+from laststage.events import Sink, Warned, discard
 from laststage.model.platform import Platform
 from laststage.model.repository import Repository
 from laststage.model.size import human_size
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from laststage.registry.client import Registry
     from laststage.registry.credentials import Credentials
     from laststage.sandbox.git import Git
+    from laststage.sandbox.powers import Powers
     from laststage.sandbox.runtime import OciRuntime
 
 # Where distributions keep their bundle of trusted certificates, the most usual first.
@@ -108,20 +109,28 @@ class Workspace:
         self._runner: OciRuntime | None = None
         self._registry: Registry | None = None
         self._memories = 0
+        self.powers: Powers | None = None
 
     def enter(self) -> None:
         """Make this process ready to mount and run, and the store to be written to.
 
-        To be called before any thread is started. Raise MachineError or StoreError.
+        To be called before any thread is started. What the machine lacks is said once. Raise
+        MachineError or StoreError.
         """
+        if self.powers is not None:
+            return
         from laststage.sandbox import namespace
-        from laststage.sandbox.overlay import mount_memory
+        from laststage.sandbox.overlay import mount_memory, probed
 
-        namespace.enter()
+        powers = namespace.enter()
         self.hold()
         staging.sweep(self.store)
+        with self.layers.snapshots.staging() as folder:
+            self.powers = probed(powers, folder)
         # what must never be on a disk: a step's secrets, and the bundle that names its variables
-        mount_memory(self.store.path("memory"))
+        mount_memory(self.store.path("memory"), powers)
+        for lack in self.powers.lacks:
+            self.sink(Warned(str(lack)))
 
     def hold(self) -> None:
         """Make the store ready, and keep what this process uses of it from being collected.
@@ -137,9 +146,12 @@ class Workspace:
         return self.store.path("memory", f"build-{self._memories}")
 
     def runner(self) -> OciRuntime:
-        """Return the OCI runtime of this machine. Raise MachineError if it has none."""
+        """Return the OCI runtime of this machine. Raise MachineError if it can run nothing."""
         if self._runner is None:
+            from laststage.sandbox.namespace import enter
             from laststage.sandbox.runtime import find_runtime
+
+            enter().require_steps()
 
             self._runner = find_runtime(self.settings.path, self.store.path("memory"))
         return self._runner

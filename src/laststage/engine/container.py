@@ -62,7 +62,8 @@ def run_container(
         for name in ("work", "merged"):
             os.mkdir(f"{folder}/{name}")
         copy_root(lowers, f"{folder}/fs")
-        with overlay(lowers, f"{folder}/fs", f"{folder}/work", f"{folder}/merged") as merged:
+        work, target = f"{folder}/work", f"{folder}/merged"
+        with overlay(lowers, f"{folder}/fs", work, target, keep=False) as merged:
             wanted = config.user if request.user is None else request.user
             who = identity(wanted, lambda path: read_inside(merged, path))
             env = {"PATH": DEFAULT_PATH, "HOME": who.home}

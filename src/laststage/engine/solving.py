@@ -23,7 +23,7 @@ from laststage.engine.state import (
     needed_nodes,
     reads_stages,
 )
-from laststage.errors import LaststageError
+from laststage.errors import LaststageError, MachineError
 from laststage.events import Sink, StepFailed, StepFinished, StepOutput, StepStarted
 from laststage.graph.keys import node_key
 from laststage.graph.operations import (
@@ -180,7 +180,8 @@ class Solver:
         Schedule(before, self._step).run(on_failure=self._stop)
 
     def _stop(self) -> None:
-        self._tools.runner().stop()
+        with contextlib.suppress(MachineError):  # where nothing can run, nothing does
+            self._tools.runner().stop()
 
     def _step(self, position: NodeId) -> None:
         """Execute one step, or find out from its content that it is known."""
@@ -236,10 +237,11 @@ class Solver:
         from laststage.engine.mounting import mounted_folder
 
         layers, found = self._tools.layers, []
+        writable = isinstance(node.operation, RunOp)
         for source in node.inputs[1:]:
             folder = self._forwarded_folder(node, source)
             if folder is None:
-                mounted = mounted_folder(layers, self.layers_of(source))
+                mounted = mounted_folder(layers, self.layers_of(source), writable=writable)
                 folder = stack.enter_context(mounted)
             found.append(folder)
         return found

@@ -20,6 +20,7 @@ from laststage.model.digest import Digest
 from laststage.model.platform import Platform
 from laststage.model.reference import Reference
 from laststage.oci.compression import LEVEL, GzipWriter
+from laststage.oci.decompression import LayerReader
 from laststage.oci.documents import (
     CONFIG,
     LAYER_GZIP,
@@ -30,7 +31,7 @@ from laststage.oci.documents import (
     encode,
     read_config,
 )
-from laststage.oci.layers import LayerBlob, LayerReader
+from laststage.oci.layers import LayerBlob
 from laststage.oci.layout import Layout
 from laststage.oci.listing import Listed, fetched, listed, names_of
 from laststage.oci.members import (

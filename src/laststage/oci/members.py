@@ -10,7 +10,7 @@ import stat
 from typing import BinaryIO, Protocol
 
 from laststage.errors import IntegrityError
-from laststage.oci.layers import LayerReader
+from laststage.oci.decompression import LayerReader
 from laststage.store.atomic import disk_errors
 from laststage.tree.tar import PIECE, Readable
 from laststage.tree.untar import entries, safe_path

@@ -15,8 +15,9 @@ from typing import Protocol
 from msgspec import json
 
 from laststage.errors import MachineError
+from laststage.sandbox.emulation import adapted
 from laststage.sandbox.lines import lines
-from laststage.sandbox.namespace import in_user_namespace, single_cgroups
+from laststage.sandbox.namespace import in_user_namespace, powers, single_cgroups
 from laststage.sandbox.spec import SandboxSpec, runtime_config
 
 _PIECE = 1 << 16
@@ -73,6 +74,7 @@ class OciRuntime:
             config = runtime_config(
                 spec, in_user_namespace=in_user_namespace(), has_cgroups=self._has_cgroups
             )
+            config = adapted(config, powers())
             with open(f"{bundle}/config.json", "wb") as file:
                 file.write(json.encode(config))
             line = [*self._command(), "--log", f"{bundle}/log", "--log-format", "json"]

@@ -8,6 +8,7 @@ from typing import Final
 
 CLONE_NEWNS: Final = 0x00020000
 CLONE_NEWUSER: Final = 0x10000000
+CLONE_NEWPID: Final = 0x20000000
 MS_NOSUID: Final = 0x2
 MS_NODEV: Final = 0x4
 MS_REC: Final = 0x4000
