@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal, assert_never
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -11,24 +11,11 @@ from msgspec import Struct
 from laststage.dockerfile.errors import DockerfileError, WordError
 from laststage.dockerfile.instructions import (
     Add,
-    Arg,
-    Cmd,
     Copy,
-    Entrypoint,
-    Env,
     ExecForm,
-    Expose,
     From,
-    Healthcheck,
-    Label,
-    Maintainer,
-    Onbuild,
     Run,
-    Shell,
     StageInstruction,
-    Stopsignal,
-    User,
-    Volume,
     Workdir,
 )
 from laststage.dockerfile.parser import Dockerfile, Stage, parse_trigger
@@ -36,6 +23,7 @@ from laststage.dockerfile.scope import Globals, Scope, platform_args
 from laststage.dockerfile.stages import base_stage, source_stage, target_stage
 from laststage.errors import LaststageError
 from laststage.graph import config as configs
+from laststage.graph.copies import copy_operation
 from laststage.graph.mounts import MountLowering
 from laststage.graph.operations import (
     BaseOp,
@@ -46,13 +34,11 @@ from laststage.graph.operations import (
     Node,
     NodeId,
     Operation,
-    RemoteFile,
     RunOp,
     WorkdirOp,
 )
-from laststage.model.digest import Digest
+from laststage.graph.state import HistoryStep, StageState, configure, run_text
 from laststage.model.platform import Platform
-from laststage.model.repository import Repository
 from laststage.model.span import Span
 from laststage.oci.documents import History, RunConfig
 
@@ -77,13 +63,6 @@ Named = Callable[[str, Platform], BaseImage | FolderImage | None]
 
 # (reference as written, platform, what to omit) -> the image
 Resolve = Callable[[str, Platform, tuple[str, ...]], BaseImage]
-
-
-class HistoryStep(Struct, frozen=True):
-    """A line of the image's history; *node* made a layer, None for what only changed the config."""
-
-    created_by: str
-    node: NodeId | None = None
 
 
 class Lowered(Struct, frozen=True, kw_only=True):
@@ -137,28 +116,6 @@ def lower(
     )
 
 
-class _State:
-    """A stage as it is after some of its instructions."""
-
-    def __init__(self, image: BaseImage, node: NodeId, scope: Scope, base: str) -> None:
-        self.node = node
-        self.config = image.config
-        self.scope = scope
-        self.author = image.author
-        self.base = base
-        self.base_history = image.history
-        self.history: list[HistoryStep] = []
-        self.sources: list[NodeId] = []
-        self.has_cmd = False
-
-    def child(self) -> _State:
-        """Return the beginning of a stage that continues this one."""
-        image = BaseImage((), self.config, self.base_history, self.author)
-        state = _State(image, self.node, self.scope.child(), self.base)
-        state.history = list(self.history)
-        return state
-
-
 class _Lowering:
     def __init__(
         self,
@@ -174,9 +131,9 @@ class _Lowering:
         self._resolve = resolve
         self._named = named
         self._platform = platform
-        self._stages: dict[int, _State] = {}
+        self._stages: dict[int, StageState] = {}
 
-    def stage(self, stage: Stage) -> _State:
+    def stage(self, stage: Stage) -> StageState:
         """Return *stage* after its last instruction, lowering it and what it needs once."""
         if stage.index not in self._stages:
             with self._placed(stage.base.span):
@@ -188,7 +145,7 @@ class _Lowering:
             self._stages[stage.index] = state
         return self._stages[stage.index]
 
-    def _apply_triggers(self, stage: Stage, state: _State) -> None:
+    def _apply_triggers(self, stage: Stage, state: StageState) -> None:
         """Do what the base's ONBUILD asked for, once: what is built here does not pass it on."""
         triggers, name = state.config.on_build or (), f"ONBUILD of {state.base}"
         state.config = msgspec.structs.replace(state.config, on_build=None)
@@ -198,7 +155,7 @@ class _Lowering:
     def _placed(self, span: Span) -> _Placed:
         return _Placed(self._file, span)
 
-    def _begin(self, stage: Stage) -> _State:
+    def _begin(self, stage: Stage) -> StageState:
         line = stage.base
         name = self._outside.expand(line.image)
         if not name:
@@ -209,7 +166,7 @@ class _Lowering:
         replaced = self._named(name, platform)
         if isinstance(replaced, FolderImage):
             node = self._folder(replaced, stage, line)
-            return _State(BaseImage((), RunConfig()), node, Scope(self._outside, {}), name)
+            return StageState(node, RunConfig(), Scope(self._outside, {}), name)
         parent = base_stage(self._file, stage.index, name) if replaced is None else None
         if parent is not None:
             return self.stage(parent).child()
@@ -217,7 +174,10 @@ class _Lowering:
         if replaced is None and name.lower() != "scratch":
             image = self._resolve(name, platform, line.omit)
         node = self._add(BaseOp(image.layers), (), stage, line)
-        return _State(image, node, Scope(self._outside, configs.environment_of(image.config)), name)
+        scope = Scope(self._outside, configs.environment_of(image.config))
+        return StageState(
+            node, image.config, scope, name, author=image.author, base_history=image.history
+        )
 
     def _folder(self, folder: FolderImage, stage: Stage, line: StageInstruction | From) -> NodeId:
         """Return the node that has all files of a named context."""
@@ -236,7 +196,7 @@ class _Lowering:
         self.nodes.append(Node(operation, inputs, Meta(stage.title, line.text, line.span)))
         return len(self.nodes) - 1
 
-    def _apply(self, stage: Stage, state: _State, line: StageInstruction) -> None:
+    def _apply(self, stage: Stage, state: StageState, line: StageInstruction) -> None:
         made: NodeId | None = None
         match line:
             case Run():
@@ -246,11 +206,11 @@ class _Lowering:
             case Workdir():
                 made = self._workdir(stage, state, line)
             case _:
-                _configure(state, line)
-        created_by = _history_text(state, line) if isinstance(line, Run) else line.text
+                configure(state, line)
+        created_by = run_text(state, line) if isinstance(line, Run) else line.text
         state.history.append(HistoryStep(created_by, made))
 
-    def _workdir(self, stage: Stage, state: _State, line: Workdir) -> NodeId:
+    def _workdir(self, stage: Stage, state: StageState, line: Workdir) -> NodeId:
         word = state.scope.expand(line.path)
         path = configs.joined_path(state.config.working_dir or "/", word)
         slash = "/" if word.endswith("/") and path != "/" else ""  # which Docker keeps
@@ -259,7 +219,7 @@ class _Lowering:
         state.node = self._add(operation, (state.node,), stage, line)
         return state.node
 
-    def _run(self, stage: Stage, state: _State, line: Run) -> NodeId:
+    def _run(self, stage: Stage, state: StageState, line: Run) -> NodeId:
         if line.security != "sandbox":
             raise WordError(
                 "RUN --security=insecure is refused: no step gets more rights than the sandbox has",
@@ -317,7 +277,7 @@ class _Lowering:
         self.nodes.append(Node(operation, (below,), Meta(stage.title, f"({title})", line.span)))
         return len(self.nodes) - 1
 
-    def _copy(self, stage: Stage, state: _State, line: Copy | Add) -> NodeId:
+    def _copy(self, stage: Stage, state: StageState, line: Copy | Add) -> NodeId:
         inputs = [state.node]
         context = ""
         if isinstance(line, Copy) and line.from_:
@@ -327,27 +287,7 @@ class _Lowering:
             else:
                 inputs.append(self._source(stage, line.from_, line, replaced))
                 state.sources.append(inputs[-1])
-        expand = state.scope.expand
-        destination = expand(line.destination)
-        parents = isinstance(line, Copy) and line.parents
-        directory = parents or destination.endswith(("/", "/.")) or destination == "."
-        path = configs.joined_path(state.config.working_dir or "/", destination)
-        words = tuple(expand(word) for word in line.sources)
-        remote = tuple(word for word in words if isinstance(line, Add) and _is_remote(word))
-        operation = CopyOp(
-            origin="stage" if len(inputs) > 1 else "context",
-            context=context,
-            sources=tuple(word for word in words if word not in remote),
-            destination=f"{path.rstrip('/')}/" if directory else path,
-            inline=tuple(InlineFile(d.name, state.scope.body(d)) for d in line.heredocs),
-            remote=_remote_files(line, remote, expand) if isinstance(line, Add) else (),
-            chown=expand(line.chown),
-            chmod=expand(line.chmod),
-            parents=parents,
-            link=line.link,
-            exclude=line.exclude,
-            unpack=_unpack(line) if isinstance(line, Add) else "never",
-        )
+        operation = copy_operation(state, line, is_stage=len(inputs) > 1, context=context)
         state.node = self._add(operation, tuple(inputs), stage, line)
         return state.node
 
@@ -390,32 +330,6 @@ def _network(word: str) -> Literal["default", "none", "host"]:
             raise WordError(f"--network={word}: not one of default, none, host", near="--network")
 
 
-def _is_remote(word: str) -> bool:
-    return word.startswith(("http://", "https://")) or Repository.parse(word) is not None
-
-
-def _remote_files(
-    line: Add, words: tuple[str, ...], expand: Callable[[str], str]
-) -> tuple[RemoteFile, ...]:
-    checksum = expand(line.checksum)
-    if checksum and (len(words) != 1 or len(line.sources) != 1):
-        raise WordError("--checksum needs one remote source, and no other", near="--checksum")
-    for word in words:
-        if Repository.parse(word) is not None:
-            continue
-        if checksum:
-            Digest.parse(checksum)
-        if line.keep_git_dir is not None:
-            raise WordError("--keep-git-dir is for git repositories", near="--keep-git-dir")
-    return tuple(RemoteFile(word, checksum, bool(line.keep_git_dir)) for word in words)
-
-
-def _unpack(line: Add) -> Literal["never", "archives", "always"]:
-    if line.unpack is None:
-        return "archives"
-    return "always" if line.unpack else "never"
-
-
 class _Placed:
     """Gives errors raised inside the place of the instruction."""
 
@@ -432,51 +346,3 @@ class _Placed:
         if isinstance(error, LaststageError) and not isinstance(error, DockerfileError):
             error.where = error.where or str(self._span)
             error.excerpt = error.excerpt or self._file.source.excerpt(self._span)
-
-
-def _configure(state: _State, line: StageInstruction) -> None:
-    """Apply an instruction that changes the config alone."""
-    expand, config = state.scope.expand, state.config
-    match line:
-        case Arg():
-            state.scope.declare(line)
-        case Env():
-            state.scope.set_env(line)
-        case Label():
-            labels = {expand(pair.key): expand(pair.value) for pair in line.pairs}
-            config = msgspec.structs.replace(config, labels={**(config.labels or {}), **labels})
-        case User():
-            config = msgspec.structs.replace(config, user=expand(line.user))
-        case Expose():
-            config = configs.with_ports(config, line, state.scope)
-        case Volume():
-            volumes = {expand(path): dict[str, str]() for path in line.paths}
-            config = msgspec.structs.replace(config, volumes={**(config.volumes or {}), **volumes})
-        case Stopsignal():
-            config = configs.with_stop_signal(config, expand(line.signal))
-        case Shell():
-            config = configs.with_shell(config, line)
-        case Healthcheck():
-            config = configs.with_healthcheck(config, line)
-        case Cmd():
-            config, state.has_cmd = configs.with_cmd(config, line), True
-        case Entrypoint():
-            config = configs.with_entrypoint(config, line, own_cmd=state.has_cmd)
-        case Maintainer():
-            state.author = line.author
-        case Onbuild():
-            kept = (*(config.on_build or ()), line.expression)
-            config = msgspec.structs.replace(config, on_build=kept)
-        case Run() | Copy() | Add() | Workdir():
-            raise AssertionError(f"{line.text} makes files")
-        case _:
-            assert_never(line)
-    state.config = config
-
-
-def _history_text(state: _State, line: Run) -> str:
-    if isinstance(line.command, ExecForm):
-        words: tuple[str, ...] = line.command.args
-    else:
-        words = (*(state.config.shell or configs.DEFAULT_SHELL), line.shell_text)
-    return f"RUN {state.scope.history_prefix}{' '.join(words)}"
