@@ -89,7 +89,7 @@ class Workspace:
         self.store = Store(settings.store)
         self.layers = Layers(self.store, opaque=_opaque, fetch=self._fetch_layers)
         self.layout = Layout(self.store)
-        self.platform = Platform.parse(os.uname().machine)
+        self.platform = Platform.of_machine(os.uname().machine)
         self.catalogue = Catalogue(settings.own)
         self.bases = Bases(
             Supplies(

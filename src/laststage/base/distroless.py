@@ -171,7 +171,7 @@ class _Cutter(Struct, frozen=True):
 
     def _tools(self, parts: list[Slice]) -> list[Cut]:
         """Return *parts* for the machine that builds."""
-        machine = Platform.parse(os.uname().machine)
+        machine = Platform.of_machine(os.uname().machine)
         own = {package.name: package for package in self.packages}
         if machine != self.platform:
             own = {}

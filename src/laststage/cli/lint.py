@@ -101,7 +101,7 @@ def check(
         ignore=IgnoreFile.parse(ignore),
         base_env=base_env,
         target=target,
-        platform=platform or Platform.parse(os.uname().machine),
+        platform=platform or Platform.of_machine(os.uname().machine),
     )
     return Checked(dockerfile, findings)
 
