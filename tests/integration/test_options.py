@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import stat
 import subprocess
 import tarfile
 from pathlib import Path
@@ -53,6 +54,16 @@ def test_a_folder_of_files(built, tmp_path: Path, word: str) -> None:
     built(TREE, "-o", word.format(out))
     assert (out / "dir" / "a").read_text() == "written\n"
     assert (out / "b").stat().st_mode & 0o777 == 0o750
+
+
+def test_files_in_a_folder_run_as_who_runs_them(built, tmp_path: Path) -> None:
+    """They are the builder's own now: what another user's were may do must not become his."""
+    out = tmp_path / "out"
+    text = "FROM scratch\nCOPY --chmod=6755 --chown=1:1 <<f /f\nf\nCOPY --chmod=1777 <<g /d/g\ng\n"
+    built(text, "-o", out)
+    status = (out / "f").stat()
+    assert (status.st_uid, stat.S_IMODE(status.st_mode)) == (os.geteuid(), 0o755)
+    assert stat.S_IMODE((out / "d" / "g").stat().st_mode) == 0o1777
 
 
 def test_a_tar_of_files(built, tmp_path: Path) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from typing import BinaryIO
+
+from msgspec import structs
 
 from laststage.api.request import BuildReport, Output
 from laststage.engine.mounting import mounted_folder
@@ -17,6 +20,8 @@ from laststage.tree.scan import scan
 from laststage.tree.tar import TarWriter
 from laststage.tree.unpack import Unpacker, file_pieces
 from laststage.workspace import Workspace
+
+_SET_IDS = stat.S_ISUID | stat.S_ISGID
 
 
 def write_output(workspace: Workspace, report: BuildReport, output: Output) -> None:
@@ -81,5 +86,7 @@ def _write_local(workspace: Workspace, report: BuildReport, destination: str) ->
             for entry, _ in scan(folder.root, own=True):
                 if not entry.path or entry.kind in ("char", "block"):
                     continue
+                if entry.kind == "file":  # who the file is run as now is not who the image means
+                    entry = structs.replace(entry, mode=entry.mode & ~_SET_IDS)
                 unpacker.add(entry, file_pieces(folder.full(entry.path), entry.kind))
             unpacker.close()
