@@ -85,7 +85,7 @@ def test_only_the_packages_named_come_from_it(server: WebServer, tmp_path: Path)
         make_deb("shared", "1"),
         make_deb("tool", "0.5"),
     ]
-    assert [release.suite for release in both.releases][-1] == "theirs:trixie"
+    assert [release.codename for release in both.releases][-1] == "theirs:trixie"
 
 
 def test_its_own_key_has_to_sign_it(server: WebServer, tmp_path: Path) -> None:

@@ -28,7 +28,9 @@ def test_every_byte_of_a_base_is_explained(laststage) -> None:
     files = [path for part in contents["parts"] for path in part["files"]]
     image = laststage.image("own:latest")
     assert set(files) == {path for path, member in image.members.items() if not member.isdir()}
-    assert "tzdata/zones" in laststage("base", "show", "static").stdout
+    shown = laststage("base", "show", "static").stdout
+    assert "tzdata/zones" in shown
+    assert "from trixie, trixie-updates, trixie-security\n" in shown
 
 
 def test_a_lock_holds_what_the_build_takes(laststage, web, app: Path) -> None:

@@ -88,7 +88,7 @@ class BaseLayer(Struct, frozen=True, kw_only=True):
 class Base(Struct, frozen=True, kw_only=True):
     """A base that is known, its layers bottom first.
 
-    *config* is what images built on it inherit; *releases* are the suites' names and dates.
+    *config* is what images built on it inherit; *releases* are the suites by codename, and their dates.
     """
 
     reference: str

@@ -72,7 +72,7 @@ def resolve_builder(
             ),
             cmd=recipe.cmd,
         ),
-        releases=tuple((release.suite, release.date) for release in archive.releases),
+        releases=tuple((release.codename, release.date) for release in archive.releases),
         omit=omit,
     )
 

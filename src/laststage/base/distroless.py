@@ -89,7 +89,7 @@ def resolve_distroless(
             entrypoint=tuple(filled(word, values) for word in entrypoint) or None,
             cmd=recipe.cmd or None,
         ),
-        releases=tuple((release.suite, release.date) for release in archive.releases),
+        releases=tuple((release.codename, release.date) for release in archive.releases),
         omit=omit,
     )
 

@@ -36,7 +36,7 @@ class _Archive:
     def __init__(self, base: Base, archive: Callable[[], PackageSource]) -> None:
         self._base = base
         self._archive = archive
-        self.releases = tuple(_Dated(suite, date) for suite, date in base.releases)
+        self.releases = tuple(_Dated(name, date) for name, date in base.releases)
 
     def index(self) -> _Index:
         """Return the locked packages."""
@@ -48,8 +48,8 @@ class _Archive:
 
 
 class _Dated:
-    def __init__(self, suite: str, date: int) -> None:
-        self.suite = suite
+    def __init__(self, codename: str, date: int) -> None:
+        self.codename = codename
         self.date = date
 
 

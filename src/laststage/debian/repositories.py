@@ -41,7 +41,8 @@ class JoinedArchive:
         found = list(self._main.releases)
         for repository, archive in self._others:
             found += [
-                structs.replace(release, suite=_label(repository)) for release in archive.releases
+                structs.replace(release, codename=_label(repository))
+                for release in archive.releases
             ]
         return tuple(found)
 
