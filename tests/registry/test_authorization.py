@@ -131,7 +131,7 @@ def test_a_rate_limit_is_not_waited_for_too_long(
     server.faults.append(Fault("GET", "manifests", "limit", times=9, after="21600"))
     with pytest.raises(RateLimitError, match="for 21600 seconds: you have reached") as caught:
         connect().pull(app(server), amd64)
-    assert "docker login" in caught.value.hint
+    assert "laststage login" in caught.value.hint
     assert slept == []
     server.faults[0].after = ""
     with pytest.raises(RateLimitError):
@@ -239,7 +239,7 @@ def test_a_registry_without_tls_is_named_as_that(
     session = Session(transport, endpoint, Credentials(), delays=())
     with pytest.raises(PlainHttpError, match="does not speak TLS, only plain http") as caught:
         session.request(Call("GET", ""))
-    assert "insecure registry" in caught.value.hint
+    assert "LASTSTAGE_INSECURE_REGISTRIES" in caught.value.hint
 
 
 def test_a_registry_that_is_not_there(connect: Connect, slept: list[float]) -> None:

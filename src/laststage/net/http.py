@@ -53,6 +53,12 @@ class PlainHttpError(TlsError):
     code = "LS314"
 
 
+class UntrustedError(TlsError):
+    """The server shows a certificate that this machine has no reason to trust."""
+
+    code = "LS352"
+
+
 class Response(Protocol):
     """The answer to a GET; *size* is the length of this body, None where the server tells none.
 
@@ -383,7 +389,7 @@ def _explained(url: str, reason: BaseException) -> NetworkError:
         case exceptions.SSLError() | ssl.SSLError() if _is_plain_text(reason):
             return PlainHttpError(f"{address}: the server does not speak TLS")
         case exceptions.SSLError() | ssl.SSLError():
-            return TlsError(
+            return UntrustedError(
                 f"{address}: the server's certificate is not trusted: {reason}",
                 hint="behind a proxy that re-signs traffic, name its CA bundle; "
                 "and check this machine's clock",

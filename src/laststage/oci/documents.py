@@ -36,6 +36,9 @@ REF_NAME: Final = "org.opencontainers.image.ref.name"
 # containerd, Docker and skopeo read the full name here; ref.name holds a tag alone elsewhere
 IMAGE_NAME: Final = "io.containerd.image.name"
 
+# what reading foreign JSON can end in; a document of nothing but brackets is one that recurses
+UNREADABLE: Final = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
+
 _S = TypeVar("_S", bound=Struct)
 
 
@@ -156,7 +159,7 @@ def decode(data: bytes, shape: type[_S], name: str, kind: str = "") -> _S:
     """
     try:
         return json.decode(data, type=shape)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         called = kind or shape.__name__.lower()
         raise IntegrityError(f"{name} is not a {called}: {error}") from error
 

@@ -11,11 +11,12 @@ from base64 import b64encode
 from http import HTTPStatus
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from msgspec import MsgspecError, Struct, json
+from msgspec import Struct, json
 
 from laststage.errors import NetworkError
 from laststage.net.exchange import Content, Exchange, Request
 from laststage.net.http import shown
+from laststage.oci.documents import UNREADABLE
 from laststage.registry.challenge import Challenge, best_challenge
 from laststage.registry.credentials import Credentials, Login
 from laststage.registry.errors import RegistryError, Subject, refusal, unauthorized
@@ -121,7 +122,7 @@ class Authorizer:
                 data += piece
         try:
             token = json.decode(data, type=_Token)
-        except MsgspecError:
+        except UNREADABLE:
             token = _Token()
         value = token.token or token.access_token
         if not value or not value.isprintable() or not value.isascii():

@@ -7,12 +7,13 @@ asks the registry alone.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
-from laststage.errors import IntegrityError, NetworkError, UsageError
+from laststage.errors import IntegrityError, LaststageError, NetworkError, UsageError
 from laststage.events import Event, Sink, discard
 from laststage.model.digest import Digest
 from laststage.model.platform import Platform
@@ -24,11 +25,13 @@ from laststage.oci.documents import Descriptor
 from laststage.oci.layout import Layout
 from laststage.registry.copying import copy_blobs, manifests_below
 from laststage.registry.credentials import Credentials
+from laststage.registry.errors import ManifestUnknownError, near
 from laststage.registry.manifests import RawManifest, checked
 from laststage.registry.names import (
     Endpoint,
     Place,
     RegistryConfig,
+    check_digest,
     endpoints,
     origin,
     registry_of,
@@ -100,7 +103,8 @@ class Registry:
             return reference.digest
         repository = self._repository(reference)
         # the GET is for its error, which says what is unknown
-        return repository.digest_of(reference.tag) or repository.manifest(reference.tag).digest
+        with self._naming_tags(reference):
+            return repository.digest_of(reference.tag) or repository.manifest(reference.tag).digest
 
     def describe(self, reference: Reference, platform: Platform) -> RemoteImage:
         """Fetch manifest and config of an image for *platform*, and no layer.
@@ -109,7 +113,8 @@ class Registry:
         What is in the store under a digest is not fetched again: a reference by digest needs no
         network then. Raise NoPlatformError if the image is not made for *platform*.
         """
-        return self._puller(reference).describe(platform)
+        with self._naming_tags(reference):
+            return self._puller(reference).describe(platform)
 
     def fetch_layers(self, image: RemoteImage, layers: Sequence[Descriptor] | None = None) -> None:
         """See to it that the store has *layers* of *image*, all of its layers if None."""
@@ -203,7 +208,8 @@ class Registry:
         Nothing is stored here: blobs are streamed, or mounted within one registry.
         """
         origin_, repository = self._repository(source), self._repository(target)
-        manifests = manifests_below(origin_, selector(source), platform)
+        with self._naming_tags(source):
+            manifests = manifests_below(origin_, selector(source), platform)
 
         def send(progress: Progress) -> None:
             copy_blobs(
@@ -270,9 +276,27 @@ class Registry:
         progress.finish()
         return digest
 
+    @contextlib.contextmanager
+    def _naming_tags(self, reference: Reference) -> Iterator[None]:
+        """Let the error for a tag that is not there name some that are."""
+        try:
+            yield
+        except ManifestUnknownError as error:
+            if reference.digest is None:
+                with contextlib.suppress(LaststageError):
+                    tags = self._repository(reference).tags(is_first=True)
+                    error.hint = near(reference.tag, tags) or error.hint
+            raise
+
     def _puller(self, reference: Reference) -> Puller:
+        check_digest(reference)
         sessions = self._sessions_of(Place.of(reference))
         return Puller(reference, sessions, self._blobs, self._origins, self._sink)
+
+    def _repository(self, reference: Reference) -> Repository:
+        check_digest(reference)
+        place = Place.of(reference)
+        return Repository(self._session(origin(place.host, self._config)), place)
 
     def _sessions_of(self, place: Place) -> tuple[Session, ...]:
         """Return the mirrors of a place's registry, and that itself last."""
@@ -286,10 +310,6 @@ class Registry:
             sessions = [*(mirror for mirror in mirrors if not mirror.is_down), last]
             found += [Repository(session, place) for session in sessions]
         return found
-
-    def _repository(self, reference: Reference) -> Repository:
-        place = Place.of(reference)
-        return Repository(self._session(origin(place.host, self._config)), place)
 
     def _session(self, endpoint: Endpoint) -> Session:
         with self._lock:

@@ -15,6 +15,8 @@ from laststage.registry.streaming import Stream
 from laststage.registry.uploads import Upload
 
 _DEPTH = 3
+# of all manifests of one image together; the largest that are known have some hundred KiB
+_LIMIT = 64 << 20
 
 
 def manifests_below(
@@ -22,17 +24,28 @@ def manifests_below(
 ) -> tuple[RawManifest, ...]:
     """Return the manifests that *selector* names, each after those that it needs.
 
-    Of an index only what fits *platform*, if that is given, and then not the index itself.
+    Of an index only what fits *platform*, if that is given, and then not the index itself. Raise
+    IntegrityError if there is no end to them.
     """
+    return _below(source, selector, platform, depth, [_LIMIT])
+
+
+def _below(
+    source: Repository, selector: str, platform: Platform | None, depth: int, left: list[int]
+) -> tuple[RawManifest, ...]:
+    """Return the manifests, taking the bytes of each from the number in *left*."""
     raw = source.manifest(selector)
+    left[0] -= len(raw.data)
+    if left[0] < 0:
+        raise IntegrityError(f"{source.place}: an index of more than {_LIMIT} bytes of manifests")
     if not raw.is_index:
         return (raw,)
     if depth == 0:
         raise IntegrityError(f"{source.name(selector)}: an index of indexes of indexes")
     if platform is not None:
         entry = chosen(raw, platform, source.name(selector))
-        return manifests_below(source, entry.digest, platform, depth - 1)
-    below = (manifests_below(source, e.digest, None, depth - 1) for e in raw.entries())
+        return _below(source, entry.digest, platform, depth - 1, left)
+    below = (_below(source, e.digest, None, depth - 1, left) for e in raw.entries())
     ordered = (manifest for group in below for manifest in group)
     return (*{manifest.digest: manifest for manifest in ordered}.values(), raw)
 

@@ -8,8 +8,9 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from msgspec import MsgspecError, Struct, field, json
+from msgspec import Struct, field, json
 
+from laststage.oci.documents import UNREADABLE
 from laststage.registry.errors import CredentialsError
 from laststage.registry.names import HUB, registry_of
 from laststage.store import atomic
@@ -69,7 +70,7 @@ def read_docker_config(data: bytes, where: str) -> DockerConfig:
     """Read the content of a file of logins. Raise CredentialsError, quoting nothing of it."""
     try:
         return json.decode(data, type=DockerConfig)
-    except MsgspecError as error:
+    except UNREADABLE as error:
         # what msgspec says names fields and types, never a value
         raise CredentialsError(
             f"the file of logins cannot be read: {error}", where=where, hint="mend it, or log out"
@@ -139,7 +140,7 @@ class Credentials:
             )
         try:
             answer = json.decode(output, type=_Answer)
-        except MsgspecError:
+        except UNREADABLE:
             raise CredentialsError(f"{program} answered {host} in another form than JSON") from None
         if answer.user == _TOKEN_USER:
             return Login(identity_token=answer.secret)

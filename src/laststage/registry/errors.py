@@ -6,14 +6,17 @@ only one of them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
 
-from msgspec import MsgspecError, Struct, json
+from msgspec import Struct, json
 
 from laststage.errors import IntegrityError, LaststageError, NetworkError
 from laststage.net.exchange import Answer, retry_after
 from laststage.net.http import shown
 from laststage.net.retry import TransientError
+from laststage.oci.documents import UNREADABLE
+from laststage.registry.names import HUB
 
 _ERROR_LIMIT = 1 << 16
 _TRANSIENT = frozenset({408, 425, 500, 502, 503, 504})
@@ -150,6 +153,19 @@ def refusal(answer: Answer, subject: Subject) -> LaststageError:
     return RegistryError(f"{name}: {answered}")
 
 
+def near(tag: str, tags: Sequence[str]) -> str:
+    """Return a hint that names the *tags* nearest to *tag*, or some; empty if there are none."""
+    import difflib
+
+    if not tags:
+        return ""
+    close = difflib.get_close_matches(tag, tags, 3)
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    some = ", ".join(tags[-5:])
+    return f"its tags are {some}" if len(tags) <= 5 else f"of its {len(tags)} tags the last: {some}"
+
+
 def unauthorized(subject: Subject, words: str = "") -> UnauthorizedError:
     """Return the error for a registry that wants a login, or did not take the one it got."""
     name = subject.name or subject.host
@@ -159,9 +175,11 @@ def unauthorized(subject: Subject, words: str = "") -> UnauthorizedError:
             + (f": {words}" if words else ""),
             hint=f"log in again: laststage login {subject.host}",
         )
+    also = " (it answers so for names that do not exist, too)" if subject.host == HUB else ""
     return UnauthorizedError(
         f"{subject.host} wants a login for {name}" + (f": {words}" if words else ""),
-        hint=f"check the name's spelling; a private image needs: laststage login {subject.host}",
+        hint=f"check the name's spelling{also}; a private image needs: "
+        f"laststage login {subject.host}",
     )
 
 
@@ -183,10 +201,13 @@ def _said(answer: Answer) -> tuple[_Said, ...]:
     """Return what the body tells, nothing if it is of another form, too long, or breaks off."""
     data = b""
     try:
-        while piece := answer.read(_ERROR_LIMIT):
+        # whatever may be read of the answer that was hoped for, of this one it is not more
+        while piece := answer.read(_ERROR_LIMIT + 1 - len(data)):
             data += piece
+            if len(data) > _ERROR_LIMIT:
+                return ()
         return json.decode(data, type=_Errors).errors if data else ()
-    except (LaststageError, MsgspecError):
+    except (LaststageError, *UNREADABLE):
         return ()
 
 

@@ -16,6 +16,7 @@ from laststage.oci.documents import (
     DOCKER_MANIFEST,
     INDEX,
     MANIFEST,
+    UNREADABLE,
     Descriptor,
     ImageConfig,
     Manifest,
@@ -97,7 +98,7 @@ class RawManifest(Struct, frozen=True):
         """Read this as an index. Raise IntegrityError if it is none."""
         try:
             entries = json.decode(self.data, type=_List).manifests
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise IntegrityError(f"index {self.digest} cannot be read: {error}") from error
         for entry in entries:
             checked(entry.descriptor, f"index {self.digest}")
@@ -113,7 +114,7 @@ def recognized(data: bytes, content_type: str, digest: Digest, name: str) -> Raw
     served = content_type.partition(";")[0].strip().lower()
     try:
         outline = json.decode(data, type=_Outline)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise IntegrityError(f"{name}: not a manifest: {error}") from error
     if outline.schema_version == 1 or served.startswith(_OLD):
         raise IntegrityError(

@@ -76,6 +76,14 @@ def registry_of(domain: str) -> str:
     return HUB if not host or host == HUB or host.endswith(f".{HUB}") else host
 
 
+def check_digest(reference: Reference) -> None:
+    """Raise UsageError if *reference* has a digest of another kind than the store can hold."""
+    if reference.digest is not None and reference.digest.algorithm != "sha256":
+        raise UsageError(
+            f"{reference.digest.algorithm} digests are not supported", hint="only sha256 is"
+        )
+
+
 def selector(reference: Reference) -> str:
     """Return what names the manifest in its repository: the digest if there is one, or the tag."""
     return str(reference.digest) if reference.digest else reference.tag

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from msgspec import MsgspecError, Struct, json
+from msgspec import Struct, json
 
 from laststage.errors import IntegrityError
 from laststage.model.digest import Digest
-from laststage.oci.documents import INDEX, MANIFEST, Descriptor
+from laststage.oci.documents import INDEX, MANIFEST, UNREADABLE, Descriptor
 from laststage.registry.errors import ManifestUnknownError, RegistryError, UnsupportedError
 from laststage.registry.manifests import RawManifest, checked
 from laststage.registry.repository import Repository
@@ -102,7 +102,7 @@ def _add(repository: Repository, subject: Digest, entry: dict[str, Any]) -> None
     old = _fallback(repository, subject)
     try:
         manifests = json.decode(old, type=dict[str, Any]).get("manifests") or [] if old else []
-    except MsgspecError as error:
+    except UNREADABLE as error:
         raise IntegrityError(f"{repository.name(_tag(subject))} is no index: {error}") from error
     kept = [one for one in manifests if not _is_same(one, entry)]
     index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [*kept, entry]}
@@ -133,7 +133,7 @@ def _tag(subject: Digest) -> str:
 def _listed(data: bytes, repository: Repository, subject: Digest) -> tuple[Referrer, ...]:
     try:
         found = json.decode(data, type=_Listing).manifests
-    except MsgspecError as error:
+    except UNREADABLE as error:
         raise IntegrityError(
             f"{repository.place}: not a list of what refers to {subject}: {error}"
         ) from error

@@ -10,11 +10,12 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote, urljoin
 
-from msgspec import MsgspecError, Struct, json
+from msgspec import Struct, json
 
 from laststage.errors import IntegrityError, UsageError
 from laststage.model.digest import Digest
 from laststage.net.exchange import Answer, Content
+from laststage.oci.documents import UNREADABLE
 from laststage.registry.authorization import Scopes
 from laststage.registry.errors import UnsupportedError
 from laststage.registry.manifests import ACCEPT, RawManifest, recognized
@@ -23,6 +24,7 @@ from laststage.registry.session import Call, Reply, Session
 
 _TAGS_LIMIT: Final = 4 << 20
 _DELETED: Final = (HTTPStatus.ACCEPTED, HTTPStatus.OK, HTTPStatus.NO_CONTENT)
+_LIST_LIMIT: Final = 32 << 20
 _PAGES: Final = 10_000
 _NEXT = re.compile(r'<([^>]+)>\s*;\s*rel="?next"?', re.IGNORECASE)
 
@@ -119,25 +121,33 @@ class Repository:
                 f"{self.place.host} does not delete {self.name(selector)}", hint=hint
             )
 
-    def tags(self) -> tuple[str, ...]:
-        """Return every tag, in order."""
+    def tags(self, *, is_first: bool = False) -> tuple[str, ...]:
+        """Return every tag, in order, or those of the first page, in which there may be fewer."""
         found: list[str] = []
-        for reply in self.pages(f"{self.path}/tags/list?n=1000", _TAGS_LIMIT):
+        pages = 1 if is_first else _PAGES
+        for reply in self.pages(f"{self.path}/tags/list?n=1000", _TAGS_LIMIT, pages):
             try:
                 found += json.decode(reply.body, type=_Tags).tags or ()
-            except MsgspecError as error:
+            except UNREADABLE as error:
                 raise IntegrityError(f"{self.place}: not a list of tags: {error}") from error
         return tuple(sorted(set(found)))
 
-    def pages(self, path: str, limit: int) -> list[Reply]:
-        """Return the pages of a list that begins at *path*, each of at most *limit* bytes."""
+    def pages(self, path: str, limit: int, most: int = _PAGES) -> list[Reply]:
+        """Return the pages of a list that begins at *path*, each of at most *limit* bytes.
+
+        There are no more than *most*. Raise IntegrityError if the list does not want to end.
+        """
         replies: list[Reply] = []
         seen: set[str] = set()
-        while path and path not in seen and len(seen) < _PAGES:
+        left = _LIST_LIMIT
+        while path and path not in seen and len(seen) < most:
             seen.add(path)
             call = Call("GET", path, self.path, self.scopes("pull"), str(self.place))
             reply = self.session.request(call, limit=limit)
             replies.append(reply)
+            left -= len(reply.body)
+            if left < 0:
+                raise IntegrityError(f"{self.place}: a list of more than {_LIST_LIMIT} bytes")
             following = _NEXT.search(reply.headers.get("link", ""))
             path = urljoin(reply.url, following[1]) if following else ""
         return replies

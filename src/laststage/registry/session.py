@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from laststage.errors import NetworkError
 from laststage.net.exchange import Answer, Content, Exchange, Request
-from laststage.net.http import PlainHttpError, TlsError, origin, shown
+from laststage.net.http import PlainHttpError, TlsError, UntrustedError, origin, shown
 from laststage.net.retry import DELAYS, retrying
 from laststage.registry.authorization import Authorizer, Scopes
 from laststage.registry.credentials import Credentials
@@ -95,7 +95,7 @@ class Session:
         own = self._is_own(url)
         value = self._authorizer.header(call.repository, call.scopes, self._scheme) if own else ""
         for is_last in (not own, True):
-            with self._plain_http(), self._send(call, url, value, limit) as answer:
+            with self._tls_errors(), self._send(call, url, value, limit) as answer:
                 wants_login = answer.status == HTTPStatus.UNAUTHORIZED
                 # a login is not for where a redirect led
                 if not wants_login or is_last or not self._is_own(answer.url):
@@ -141,13 +141,22 @@ class Session:
         return Subject(host, call.name or call.repository, has_login=has_login)
 
     @contextlib.contextmanager
-    def _plain_http(self) -> Iterator[None]:
+    def _tls_errors(self) -> Iterator[None]:
+        """Say of a failure of TLS what a registry's user can do about it."""
+        address = self.endpoint.address
+        insecure = f"LASTSTAGE_INSECURE_REGISTRIES={address}"
         try:
             yield
         except PlainHttpError as error:
             raise PlainHttpError(
-                f"{self.endpoint.address} does not speak TLS, only plain http",
-                hint="if you trust the way to it, set it as an insecure registry",
+                f"{address} does not speak TLS, only plain http",
+                hint=f"if you trust the way to it, set {insecure}, or insecure-registries",
+            ) from error
+        except UntrustedError as error:
+            raise UntrustedError(
+                error.message,
+                hint=f"put its authority into /etc/docker/certs.d/{address}/ca.crt; if you trust "
+                f"the way to it, {insecure}; and check this machine's clock",
             ) from error
 
     def _find_scheme(self) -> None:
@@ -159,7 +168,7 @@ class Session:
             url = f"{scheme}://{self.endpoint.address}/v2/"
             request = Request("GET", url, verify=self.endpoint.verify)
             try:
-                with self._exchange.send(request, limit=DOCUMENT_LIMIT):
+                with self._tls_errors(), self._exchange.send(request, limit=DOCUMENT_LIMIT):
                     self._scheme = scheme
                     return
             except TlsError as error:

@@ -1,0 +1,171 @@
+"""Transfers that are cut off at every tenth of their bytes, by the way or by a kill."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from laststage.net.http import UrllibTransport
+from laststage.oci.documents import Descriptor
+from laststage.oci.layout import Layout
+from laststage.registry.client import Registry
+from laststage.store.root import Store
+
+from .conftest import Laststage
+from .registries import AMD64, Cutting, Served, blobs_of, make_image, serve
+
+pytestmark = pytest.mark.integration
+
+SIZE = 2 << 20
+# what heads of requests and answers, the config and the manifest may take
+SLACK = 100_000
+TENTHS = range(10)
+
+
+@pytest.fixture(scope="module")
+def plain(session_folder: Path) -> Iterator[Served]:
+    """A registry without TLS and login."""
+    yield from serve(session_folder / "cut-registry", tls=False)
+
+
+@pytest.fixture
+def cutting(plain: Served) -> Iterator[Cutting]:
+    cutting = Cutting(plain.address)
+    yield cutting
+    cutting.close()
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Store:
+    store = Store(str(tmp_path / "own"))
+    store.prepare()
+    return store
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Store:
+    store = Store(str(tmp_path / "other"))
+    store.prepare()
+    return store
+
+
+@pytest.fixture
+def image(own: Store) -> Descriptor:
+    """An image of which no registry has a byte."""
+    return make_image(own, os.urandom(SIZE))
+
+
+@pytest.fixture
+def killed(laststage: Laststage, cutting: Cutting) -> Callable[..., None]:
+    """Return what runs a command that is killed when the way to the registry is cut."""
+
+    def run(store: Store, *args: object) -> None:
+        process = laststage.on(Path(store.root)).start(*args, "--progress=quiet")
+
+        def kill() -> None:
+            time.sleep(0.2)  # for what came to be read
+            process.kill()
+
+        cutting.on_cut = kill
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == -9, said
+        assert cutting.limits == cutting.answer_limits == []
+
+    return run
+
+
+def client(store: Store) -> Registry:
+    return Registry(UrllibTransport(), store, delays=(0.05, 0.1, 0.2))
+
+
+def same_blobs(one: Store, other: Store) -> bool:
+    return blobs_of(one) == blobs_of(other)
+
+
+@pytest.mark.parametrize("tenth", TENTHS)
+def test_a_push_goes_on(
+    plain: Served, cutting: Cutting, own: Store, other: Store, image: Descriptor, tenth: int
+) -> None:
+    cutting.limits.append(max(SIZE * tenth // 10, 2000))
+    name = cutting.address, f"push{tenth}:1"
+    assert str(client(own).push(image, Served(name[0], Path()).named(name[1]))) == image.digest
+    assert cutting.limits == []
+    client(other).pull(plain.named(name[1]), AMD64)
+    assert same_blobs(own, other)
+
+
+@pytest.mark.parametrize("tenth", TENTHS)
+def test_a_pull_goes_on(
+    plain: Served, cutting: Cutting, own: Store, other: Store, image: Descriptor, tenth: int
+) -> None:
+    client(own).push(image, plain.named(f"pull{tenth}:1"))
+    way = Served(cutting.address, Path())
+    described = client(other).describe(way.named(f"pull{tenth}:1"), AMD64)
+    cutting.received = 0
+    cutting.answer_limits.append(max(SIZE * tenth // 10, 500))
+    client(other).fetch_layers(described)
+    assert same_blobs(own, other)
+    assert cutting.received < SIZE + SLACK  # nothing came twice
+    assert not list(Path(other.path("partial")).rglob("*.*"))
+
+
+@pytest.mark.parametrize("tenth", TENTHS)
+def test_a_pull_that_is_killed_is_taken_up(
+    laststage: Laststage,
+    plain: Served,
+    cutting: Cutting,
+    own: Store,
+    other: Store,
+    image: Descriptor,
+    killed: Callable[..., None],
+    tenth: int,
+) -> None:
+    client(own).push(image, plain.named("killed:1"))
+    name = f"{cutting.address}/killed:1"
+    client(other).describe(Served(cutting.address, Path()).named("killed:1"), AMD64)
+    cutting.received = 0
+    # the manifest comes on the same connection as the layer, before it
+    cutting.answer_limits.append(SIZE * tenth // 10 + 2000)
+    killed(other, "pull", name)
+    assert Layout(other).tags() == ()
+    again = laststage.on(Path(other.root))
+    again.assert_clean()
+    kept = sum(path.stat().st_size for path in Path(other.path("partial")).rglob("sha256/*"))
+    assert kept <= SIZE * tenth // 10 + 2000
+    assert kept >= SIZE * tenth // 10 - (1 << 18)  # all but the piece that was under way
+    again("pull", name)
+    assert cutting.received < SIZE + (1 << 18) + SLACK  # that piece alone came twice
+    assert same_blobs(own, other)
+    assert [str(tag) for tag, _ in Layout(other).tags()] == [name]
+    assert os.listdir(other.path("partial", "sha256")) == []
+    again.assert_clean()
+
+
+@pytest.mark.parametrize("tenth", TENTHS)
+def test_a_push_that_is_killed_is_done_again(
+    laststage: Laststage,
+    plain: Served,
+    cutting: Cutting,
+    own: Store,
+    other: Store,
+    image: Descriptor,
+    killed: Callable[..., None],
+    tenth: int,
+) -> None:
+    Layout(own).tag(plain.named("app:1"), image)
+    target = f"{cutting.address}/again{tenth}:1"
+    cutting.limits.append(max(SIZE * tenth // 10, 2000))
+    killed(own, "push", f"{plain.address}/app:1", target)
+    assert not (
+        plain.folder / f"data/docker/registry/v2/repositories/again{tenth}/_manifests"
+    ).exists()
+    done = laststage.on(Path(own.root))("push", f"{plain.address}/app:1", target)
+    assert done.stdout == f"{target}  {image.digest}\n"
+    client(other).pull(plain.named(f"again{tenth}:1"), AMD64)
+    assert same_blobs(own, other)
+    shutil.rmtree(own.root)
