@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
@@ -55,7 +55,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     *other_logins* are files of the same form that are looked into after it; *certificates* are
     folders with a folder of certificates for each registry. *registry_mirrors* are asked before a
     registry, by its name; *insecure_registries* are hosts that need neither TLS nor a certificate
-    that holds.
+    that holds. *network* is what build steps get: the host's, or one that does not reach the host
+    itself.
     """
 
     store: str
@@ -75,6 +76,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     certificates: tuple[str, ...] = ()
     registry_mirrors: dict[str, tuple[str, ...]] = {}
     insecure_registries: tuple[str, ...] = ()
+    network: Literal["host", "private"] = "host"
 
 
 class Workspace:

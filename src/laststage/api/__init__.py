@@ -9,10 +9,11 @@ report = build(Workspace(Settings(store="/tmp/store")), BuildRequest(context="."
 from laststage.api.building import build, inputs_of, lowered
 from laststage.api.planning import plan
 from laststage.api.reaching import Reach
-from laststage.api.request import POLICIES, BuildReport, BuildRequest
+from laststage.api.request import NETWORKS, POLICIES, BuildReport, BuildRequest
 from laststage.api.transfers import copy, pull, push, tag, untag
 
 __all__ = [
+    "NETWORKS",
     "POLICIES",
     "BuildReport",
     "BuildRequest",

@@ -20,7 +20,7 @@ from laststage.dockerfile.parser import Dockerfile, parse
 from laststage.dockerfile.scope import Globals, unused_build_args
 from laststage.engine.context import Context
 from laststage.engine.exporting import export_image
-from laststage.engine.mounts import Outside
+from laststage.engine.mounts import Network, Outside
 from laststage.engine.solving import Solver, Tools
 from laststage.engine.trust import Trust
 from laststage.errors import BuildError, UsageError
@@ -250,6 +250,8 @@ class _Build:
                 proxies=proxies,
                 shm_size=request.shm_size,
                 limits=request.limits,
+                resources=request.resources,
+                network=_network(workspace, request),
                 on_failure=request.on_failure,
             ),
             epoch=request.epoch,
@@ -285,6 +287,14 @@ class _Build:
             return None
         layers = [layer for node in lowered.sources for layer in solver.layers_of(node)]
         return Scales(self._workspace.layers).weigh(layers)
+
+
+def _network(workspace: Workspace, request: BuildRequest) -> Network:
+    match request.network:
+        case "host" | "none":
+            return request.network
+        case _:
+            return workspace.settings.network
 
 
 def contexts_of(workspace: Workspace, request: BuildRequest) -> dict[str, Context]:

@@ -15,9 +15,10 @@ from laststage.engine.exporting import Image
 from laststage.errors import UsageError
 from laststage.model.platform import Platform
 from laststage.oci.documents import Descriptor
-from laststage.sandbox.spec import Limit, SandboxSpec
+from laststage.sandbox.spec import Limit, Resources, SandboxSpec
 
 POLICIES = ("assemble", "pull")
+NETWORKS = ("default", "host", "none")
 
 
 class Taken(Struct, frozen=True):
@@ -48,7 +49,9 @@ class BuildRequest(Struct, frozen=True, kw_only=True):
     store or a registry.
     *contexts* are further folders or images by name, *uncached* the stages that run again.
     *secret* gives a secret by its id, *agents* sockets by theirs. *on_failure* gets the sandbox of
-    a step that failed, as it then is. With *proof* the stages left behind are weighed
+    a step that failed, as it then is. *network* is what steps get that ask for none in particular:
+    ``host``, ``none``, or ``default``, what is set for the machine. *limits* are of each process,
+    *resources* of each step. With *proof* the stages left behind are weighed
     too, which an app's own plan always has; it costs reading and compressing all of them.
     """
 
@@ -74,12 +77,16 @@ class BuildRequest(Struct, frozen=True, kw_only=True):
     hosts: tuple[tuple[str, str], ...] = ()
     shm_size: int = 64 << 20
     limits: tuple[Limit, ...] = ()
+    resources: Resources = Resources()
+    network: str = "default"
     on_failure: Callable[[SandboxSpec], None] | None = None
     proof: bool = False
 
     def __post_init__(self) -> None:
         if self.bases not in POLICIES:
             raise UsageError(f"bases: {self.bases}: not one of {', '.join(POLICIES)}")
+        if self.network not in NETWORKS:
+            raise UsageError(f"network: {self.network}: not one of {', '.join(NETWORKS)}")
 
 
 class BuildReport(Struct, frozen=True, kw_only=True):

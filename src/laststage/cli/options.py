@@ -16,9 +16,11 @@ from laststage.dockerfile.errors import DockerfileError
 from laststage.errors import UsageError
 from laststage.model.platform import Platform
 from laststage.model.reference import Reference
-from laststage.sandbox.spec import Limit
+from laststage.sandbox.spec import Limit, Resources
 
 _KINDS = ("image", "registry", "oci", "docker", "tar", "local")
+_LEAST_MEMORY = 6 << 20  # Docker's
+_CPUSET = frozenset("0123456789,-")
 _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
@@ -56,6 +58,11 @@ def add_options(parser: ArgumentParser) -> None:
     add("--add-host", metavar="NAME:ADDRESS", action="append", default=[], help="a line of hosts")
     add("--ulimit", metavar="NAME=SOFT[:HARD]", action="append", default=[], help="limit steps")
     add("--shm-size", metavar="SIZE", default="64m", help="the size of /dev/shm in steps")
+    add(
+        "--network", choices=api.NETWORKS, default="default",
+        help="the network of steps: the host's, none, or as laststage.toml says (default)",
+    )  # fmt: skip
+    add_resources(parser)
     add(
         "-o", "--output", metavar="DEST", action="append", default=[],
         help="type=oci|docker|tar|local,dest=PATH, or a folder for the files",
@@ -97,8 +104,40 @@ def read_request(options: Namespace, environ: Mapping[str, str]) -> api.BuildReq
         hosts=tuple(map(_host, options.add_host)),
         shm_size=_size("--shm-size", options.shm_size),
         limits=tuple(map(_limit, options.ulimit)),
+        resources=read_resources(options),
+        network=options.network,
         proof=options.proof,
     )
+
+
+def add_resources(parser: ArgumentParser) -> None:
+    """Add what says how much of the machine a sandbox may use, as Docker calls it."""
+    add = parser.add_argument
+    add("-m", "--memory", metavar="SIZE", default="", help="the most memory, such as 2g")
+    add("--cpus", metavar="NUMBER", default="", help="the most time of processors, such as 1.5")
+    add("--cpuset-cpus", metavar="LIST", default="", help="the processors, such as 0-2,4")
+    add("--pids-limit", metavar="NUMBER", default="", help="the most processes and threads")
+
+
+def read_resources(options: Namespace) -> Resources:
+    """Return what the flags of add_resources() say. Raise UsageError for what cannot be meant."""
+    memory = _size("--memory", options.memory) if options.memory else None
+    if memory is not None and memory < _LEAST_MEMORY:
+        raise UsageError(
+            f"--memory {options.memory}: too little to start anything", hint="at least 6m"
+        )
+    try:
+        cpus = float(options.cpus) if options.cpus else None
+        pids = int(options.pids_limit) if options.pids_limit else None
+    except ValueError:
+        raise UsageError("--cpus and --pids-limit take a number") from None
+    if cpus is not None and not 0.01 <= cpus <= 1e6:
+        raise UsageError(f"--cpus {options.cpus}: not between 0.01 and the number of processors")
+    if pids is not None and pids < 1:
+        raise UsageError(f"--pids-limit {options.pids_limit}: not a number above 0")
+    if not _CPUSET.issuperset(options.cpuset_cpus):
+        raise UsageError(f"--cpuset-cpus {options.cpuset_cpus}: not a list such as 0-2,4")
+    return Resources(memory, cpus, options.cpuset_cpus, pids)
 
 
 def read_dockerfile(path: str) -> str:

@@ -7,10 +7,14 @@ import sys
 from argparse import REMAINDER, ArgumentParser, Namespace
 
 from laststage.api.running import run_image
+from laststage.cli.options import add_resources, read_resources
 from laststage.cli.settings import add_settings, read_settings
 from laststage.engine.container import RunRequest
 from laststage.errors import UsageError
+from laststage.sandbox.limits import MemoryExceededError
 from laststage.workspace import Workspace
+
+_KILLED = 137  # what a shell reports of a program that the kernel killed
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -25,6 +29,7 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--tmpfs", metavar="DIR", action="append", default=[], help="an empty folder in memory"
     )
+    add_resources(parser)
     add_settings(parser)
     parser.add_argument("image", metavar="IMAGE", help="a tag or a digest's beginning")
     parser.add_argument("args", metavar="ARGS", nargs=REMAINDER, help="arguments for the program")
@@ -40,17 +45,22 @@ def run(options: Namespace) -> int:
         for name, equals, value in (word.partition("=") for word in options.env)
     }
     workspace = Workspace(read_settings(options, os.environ, "."))
-    return run_image(
-        workspace,
-        options.image,
-        RunRequest(
-            args=tuple(options.args),
-            env=env,
-            entrypoint=options.entrypoint,
-            user=options.user,
-            workdir=options.workdir,
-            read_only=options.read_only,
-            tmpfs=tuple(options.tmpfs),
-            terminal=sys.stdin.isatty() and sys.stdout.isatty(),
-        ),
-    )
+    try:
+        return run_image(
+            workspace,
+            options.image,
+            RunRequest(
+                args=tuple(options.args),
+                env=env,
+                entrypoint=options.entrypoint,
+                user=options.user,
+                workdir=options.workdir,
+                read_only=options.read_only,
+                tmpfs=tuple(options.tmpfs),
+                terminal=sys.stdin.isatty() and sys.stdout.isatty(),
+                resources=read_resources(options),
+            ),
+        )
+    except MemoryExceededError as error:
+        sys.stderr.write(f"laststage: {error}\n")
+        return _KILLED

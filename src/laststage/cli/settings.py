@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
 from laststage.base.catalogue import Own
 from laststage.cli import registries
@@ -16,7 +17,7 @@ _FILE = "laststage.toml"
 _LOCK = "laststage.lock"
 _KEYS = {
     "mirror", "security-mirror", "npm-registry", "rust-registry", "store", "offline", "allow-stale",
-    "insecure-registries", "gc-size", "gc-age",
+    "insecure-registries", "gc-size", "gc-age", "network",
 }  # fmt: skip
 # read by those who need them
 _OWN = {"bases", "slices", "repositories"}
@@ -62,7 +63,16 @@ def read_settings(options: Namespace, environ: Mapping[str, str], folder: str) -
         certificates=registries.certificates(environ),
         registry_mirrors=registries.mirrors(file, _FILE),
         insecure_registries=registries.insecure(environ, _texts(file, "insecure-registries")),
+        network=_network(file),
     )
+
+
+def _network(file: dict[str, object]) -> Literal["host", "private"]:
+    match _text(file, "network") or "host":
+        case ("host" | "private") as word:
+            return word
+        case word:
+            raise UsageError(f"network = {word!r}: not one of host, private", where=_FILE)
 
 
 def _texts(file: dict[str, object], key: str) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from laststage.oci.documents import RunConfig
 from laststage.oci.layerstore import Layers
 from laststage.sandbox.overlay import overlay
 from laststage.sandbox.runtime import Runner
-from laststage.sandbox.spec import Mount, SandboxSpec
+from laststage.sandbox.spec import Mount, Resources, SandboxSpec
 
 
 class RunRequest(Struct, frozen=True, kw_only=True):
@@ -30,6 +30,7 @@ class RunRequest(Struct, frozen=True, kw_only=True):
     read_only: bool = False
     tmpfs: tuple[str, ...] = ()
     terminal: bool = False
+    resources: Resources = Resources()
 
 
 def command_of(config: RunConfig, request: RunRequest) -> tuple[str, ...]:
@@ -82,5 +83,6 @@ def run_container(
                 mounts=(*mounts, *name_resolution(folder)),
                 read_only=request.read_only,
                 terminal=request.terminal,
+                resources=request.resources,
             )
             return runner.run(spec, None)

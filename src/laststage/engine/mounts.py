@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Sequence
-from typing import assert_never
+from typing import Literal, assert_never
 
 from msgspec import Struct
 
@@ -25,6 +25,7 @@ from laststage.graph.operations import (
 from laststage.model.digest import Digest
 from laststage.oci.layerstore import Layers
 from laststage.sandbox import spec
+from laststage.sandbox.network import NAME_SERVER
 from laststage.store.locks import locked
 from laststage.store.snapshots import sync_all
 from laststage.store.usage import used
@@ -32,13 +33,16 @@ from laststage.tree.marks import change_owner, set_owner
 from laststage.tree.scan import scan
 from laststage.tree.unpack import Unpacker, file_pieces, resolve
 
+Network = Literal["host", "private", "none"]
+
 
 class Outside(Struct, frozen=True):
     """What steps may be given of the machine's: none of it is in a key, a layer or a record.
 
     *secret* gives a secret's bytes by its id, None if nobody gave it; *agents* are sockets by id,
-    *hosts* lines for /etc/hosts, *memory* a folder that is in memory only. *on_failure* gets the
-    sandbox of a step that failed.
+    *hosts* lines for /etc/hosts, *memory* a folder that is in memory only. *network* is what a step
+    gets that asks for none in particular, *resources* what it may use of the machine. *on_failure*
+    gets the sandbox of a step that failed.
     """
 
     secret: Callable[[str], bytes | None]
@@ -49,6 +53,8 @@ class Outside(Struct, frozen=True):
     proxies: dict[str, str] = {}
     shm_size: int = 64 << 20
     limits: tuple[spec.Limit, ...] = ()
+    resources: spec.Resources = spec.Resources()
+    network: Network = "host"
     on_failure: Callable[[spec.SandboxSpec], None] | None = None
 
 
@@ -210,9 +216,9 @@ class StepMounts:
         self._stack.callback(_remove, path)
         return path
 
-    def name_resolution(self) -> None:
-        """Add the host's name resolution, with the names that this build adds."""
-        self.mounts += name_resolution(self._folder, self._outside.hosts)
+    def name_resolution(self, network: Network) -> None:
+        """Add the name resolution of *network*, with the names that this build adds."""
+        self.mounts += name_resolution(self._folder, self._outside.hosts, network)
 
 
 def _is_locked(mount: Mount) -> bool:
@@ -224,18 +230,36 @@ def _cache_name(mount: Mount) -> str:
     return Digest.of(f"{mount.id} {mount.source if mount.input else ''}".encode()).hex[:32]
 
 
-def name_resolution(folder: str, hosts: tuple[tuple[str, str], ...] = ()) -> list[spec.Mount]:
-    """Return the mounts that give a sandbox the host's name resolution; *folder* is for its files."""
+def name_resolution(
+    folder: str, hosts: tuple[tuple[str, str], ...] = (), network: Network = "host"
+) -> list[spec.Mount]:
+    """Return the mounts that give a sandbox the name resolution of its *network*.
+
+    *folder* is for its files.
+    """
     path = f"{folder}/hosts"
     lines = ["127.0.0.1\tlocalhost laststage", "::1\tlocalhost ip6-localhost ip6-loopback"]
     lines += [f"{address}\t{name}" for name, address in hosts]
     with open(path, "w", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")
     found = [spec.Mount("/etc/hosts", path, read_only=True)]
-    if os.path.exists("/etc/resolv.conf"):
+    if network == "private":
+        found.append(spec.Mount("/etc/resolv.conf", _private_resolver(folder), read_only=True))
+    elif os.path.exists("/etc/resolv.conf"):
         source = os.path.realpath("/etc/resolv.conf")
         found.append(spec.Mount("/etc/resolv.conf", source, read_only=True))
     return found
+
+
+def _private_resolver(folder: str) -> str:
+    """Write resolv.conf for a private network: the host's, but for who is asked."""
+    kept: list[str] = []
+    with contextlib.suppress(OSError), open("/etc/resolv.conf", encoding="utf-8") as file:
+        kept += [line for line in file if line.startswith(("search ", "domain ", "options "))]
+    path = f"{folder}/resolv.conf"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("".join([f"nameserver {NAME_SERVER}\n", *kept]))
+    return path
 
 
 def _remove(path: str) -> None:

@@ -7,13 +7,16 @@ import os
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from laststage.engine.mounts import Outside, StepMounts
+from msgspec import structs
+
+from laststage.engine.mounts import Network, Outside, StepMounts
 from laststage.engine.owners import identity
 from laststage.engine.sources import Folder
 from laststage.engine.stubs import Stubs
 from laststage.errors import BuildError
 from laststage.graph.operations import RunOp
 from laststage.oci.layerstore import Layers
+from laststage.sandbox.limits import MemoryExceededError
 from laststage.sandbox.overlay import overlay
 from laststage.sandbox.runtime import Runner
 from laststage.sandbox.spec import SandboxSpec
@@ -55,7 +58,8 @@ def run_step(
             mounts = StepMounts(
                 operation, folder, stack, layers=layers, sources=sources, outside=outside
             )
-            mounts.name_resolution()
+            network = network_of(operation, outside)
+            mounts.name_resolution(network)
             stubs = Stubs(merged, upper, [mount.target for mount in mounts.mounts])
             hide = _hider(mounts.secrets)
 
@@ -64,8 +68,14 @@ def run_step(
                 tail.append(line)
                 output(line)
 
-            spec = _spec(operation, merged, mounts, outside)
-            status = runner.run(spec, hear)
+            spec = structs.replace(_spec(operation, merged, mounts, outside), network=network)
+            try:
+                status = runner.run(spec, hear)
+            except MemoryExceededError as error:
+                excerpt = "\n".join(tail)
+                raise StepFailedError(
+                    "exit status 137", excerpt=excerpt, hint=str(error)
+                ) from error
             if status != 0 and outside.on_failure is not None:
                 outside.on_failure(spec)
         if status != 0:
@@ -102,10 +112,20 @@ def _spec(operation: RunOp, merged: str, mounts: StepMounts, outside: Outside) -
         gid=who.gid,
         groups=who.groups,
         mounts=tuple(mounts.mounts),
-        network="none" if operation.network == "none" else "host",
         shm_size=outside.shm_size,
         limits=outside.limits,
+        resources=outside.resources,
     )
+
+
+def network_of(operation: RunOp, outside: Outside) -> Network:
+    """Return the network for *operation*. Raise BuildError if it asks for more than it may have."""
+    if operation.network == "host" and outside.network != "host":
+        raise BuildError(
+            "RUN --network=host: this build does not share the host's network",
+            hint="let it, if you trust this Dockerfile: laststage build --network=host",
+        )
+    return outside.network if operation.network == "default" else operation.network
 
 
 def copy_root(lowers: Sequence[str], upper: str) -> None:

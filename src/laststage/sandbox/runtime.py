@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import secrets
 import shutil
@@ -10,15 +11,19 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Protocol
 
 from msgspec import json
 
 from laststage.errors import MachineError
+from laststage.sandbox.confinement import confined
 from laststage.sandbox.emulation import adapted
 from laststage.sandbox.lines import lines
 from laststage.sandbox.namespace import in_user_namespace, powers, single_cgroups
-from laststage.sandbox.spec import SandboxSpec, runtime_config
+from laststage.sandbox.network import PrivateNetwork
+from laststage.sandbox.seccomp import profile
+from laststage.sandbox.spec import Resources, SandboxSpec, Surroundings, runtime_config
 
 _PIECE = 1 << 16
 # Its input ends when the process at the other end does, in whatever way.
@@ -27,6 +32,9 @@ state=$1; shift
 read -r end
 for sandbox in "$state"/*; do
     [ ! -e "$sandbox" ] || "$@" delete --force "${sandbox##*/}"
+    for limited in /sys/fs/cgroup/"${sandbox##*/}" /sys/fs/cgroup/*/"${sandbox##*/}"; do
+        [ ! -e "$limited" ] || rmdir "$limited"/sandbox "$limited"
+    done
 done
 """
 
@@ -37,7 +45,7 @@ class Runner(Protocol):
     def run(self, spec: SandboxSpec, output: Callable[[str], None] | None) -> int:
         """Run the command and return its exit status.
 
-        *output* gets each line of its standard output and error; with None the command has this
+        Raise MemoryExceededError if it failed for lack of the memory that it was limited to. *output* gets each line of its standard output and error; with None the command has this
         process's own standard streams.
         """
         ...
@@ -50,13 +58,21 @@ class Runner(Protocol):
 class OciRuntime:
     """Runs sandboxes with the OCI runtime at *program*; *folder* is for bundles and state.
 
-    *options* are the runtime's own. Without *has_cgroups* no step is put into cgroups.
+    *network* is what steps get that are not to share the host's, *options* are the runtime's own.
+    Without *has_cgroups* no step is put into cgroups.
     """
 
     def __init__(
-        self, program: str, folder: str, *, options: tuple[str, ...] = (), has_cgroups: bool = True
+        self,
+        program: str,
+        folder: str,
+        network: PrivateNetwork,
+        *,
+        options: tuple[str, ...] = (),
+        has_cgroups: bool = True,
     ) -> None:
         self._program = program
+        self._network = network
         self._options = options
         self._has_cgroups = has_cgroups
         self._folder = folder
@@ -70,11 +86,15 @@ class OciRuntime:
         identifier = f"laststage-{secrets.token_hex(6)}"
         bundle = f"{self._folder}/{identifier}"
         os.makedirs(bundle, 0o700)
-        try:
-            config = runtime_config(
-                spec, in_user_namespace=in_user_namespace(), has_cgroups=self._has_cgroups
-            )
-            config = adapted(config, powers())
+        with contextlib.ExitStack() as stack:
+            stack.callback(shutil.rmtree, bundle, ignore_errors=True)
+            cgroup = None
+            if spec.resources != Resources():
+                from laststage.sandbox.limits import limited
+
+                limits = limited(identifier, spec.resources, has_cgroups=self._has_cgroups)
+                cgroup = stack.enter_context(limits)
+            config = adapted(runtime_config(spec, self._surroundings(spec, identifier)), powers())
             with open(f"{bundle}/config.json", "wb") as file:
                 file.write(json.encode(config))
             line = [*self._command(), "--log", f"{bundle}/log", "--log-format", "json"]
@@ -84,10 +104,22 @@ class OciRuntime:
                 if output is None
                 else self._piped(line, identifier, output)
             )
+            if status != 0 and cgroup is not None:
+                cgroup.check()
             self._check(f"{bundle}/log", spec)
             return status
-        finally:
-            shutil.rmtree(bundle, ignore_errors=True)
+
+    def _surroundings(self, spec: SandboxSpec, identifier: str) -> Surroundings:
+        limited = spec.resources != Resources()
+        return Surroundings(
+            in_user_namespace=in_user_namespace(),
+            has_cgroups=self._has_cgroups,
+            seccomp=profile(os.uname().machine),
+            network=self._network.namespace() if spec.network == "private" else "",
+            cgroup=f"/{identifier}/sandbox" if limited else "",
+            masked=_throttles(),
+            oom_score=_oom_score(),
+        )
 
     def stop(self) -> None:
         """End every command that is under way."""
@@ -111,12 +143,14 @@ class OciRuntime:
 
     def _piped(self, line: list[str], identifier: str, output: Callable[[str], None]) -> int:
         # A session of its own: Ctrl-C reaches laststage alone, which then ends the sandbox.
-        process = subprocess.Popen(
-            line,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
+        process = confined(
+            lambda: subprocess.Popen(
+                line,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         )
         assert process.stdout is not None
         with process.stdout as stream, self._ended(process, identifier):
@@ -125,7 +159,7 @@ class OciRuntime:
             return process.wait()
 
     def _foreground(self, line: list[str], identifier: str) -> int:
-        process = subprocess.Popen(line)
+        process = confined(lambda: subprocess.Popen(line))
         if threading.current_thread() is not threading.main_thread():
             with self._ended(process, identifier):
                 return process.wait()
@@ -185,6 +219,18 @@ class CommandNotFoundError(MachineError):
     code = "LS601"
 
 
+@cache
+def _throttles() -> tuple[str, ...]:
+    """Return the counters by which a processor's heat, and so what others compute, can be read."""
+    return tuple(sorted(glob.glob("/sys/devices/system/cpu/cpu[0-9]*/thermal_throttle")))
+
+
+def _oom_score() -> int:
+    """Return this process's readiness to be killed: a step is never spared more than others are."""
+    with open("/proc/self/oom_score_adj", encoding="ascii") as file:
+        return max(int(file.read()), 0)
+
+
 def _chunks(descriptor: int) -> Iterator[bytes]:
     while piece := os.read(descriptor, _PIECE):
         yield piece
@@ -197,15 +243,16 @@ def find_runtime(path: str, folder: str) -> OciRuntime:
     MachineError, saying what to install, if there is none.
     """
     path = f"{path}:/usr/sbin:/sbin"
+    network = PrivateNetwork(path, folder)
     crun, runc = shutil.which("crun", path=path), shutil.which("runc", path=path)
     if crun is not None and (single_cgroups() or runc is None):
         if in_user_namespace() or not single_cgroups():
             return OciRuntime(
-                crun, folder, options=("--cgroup-manager=disabled",), has_cgroups=False
+                crun, folder, network, options=("--cgroup-manager=disabled",), has_cgroups=False
             )
-        return OciRuntime(crun, folder, options=("--cgroup-manager=cgroupfs",))
+        return OciRuntime(crun, folder, network, options=("--cgroup-manager=cgroupfs",))
     if runc is not None:
-        return OciRuntime(runc, folder, has_cgroups=not in_user_namespace())
+        return OciRuntime(runc, folder, network, has_cgroups=not in_user_namespace())
     raise MachineError(
         "no OCI runtime on this machine: a build step runs in runc or crun",
         hint="apt-get install runc",

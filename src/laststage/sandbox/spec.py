@@ -28,6 +28,7 @@ _CAPABILITIES = (
 _MASKED = (
     "/proc/asound",
     "/proc/acpi",
+    "/proc/interrupts",
     "/proc/kcore",
     "/proc/keys",
     "/proc/latency_stats",
@@ -35,8 +36,12 @@ _MASKED = (
     "/proc/timer_stats",
     "/proc/sched_debug",
     "/proc/scsi",
+    "/sys/devices/virtual/powercap",
     "/sys/firmware",
 )
+# of a step's processes and threads together: far more than a build needs, far fewer than would keep a
+# machine from starting any others
+_MOST_PROCESSES = 16384
 _READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
 
@@ -57,10 +62,24 @@ class Limit(Struct, frozen=True):
     hard: int
 
 
+class Resources(Struct, frozen=True):
+    """How much of the machine a sandbox may use, all its processes together; None and "" for all.
+
+    *memory* is in bytes, *cpus* in processors' time, *cpuset* names processors, *pids* counts
+    processes and threads.
+    """
+
+    memory: int | None = None
+    cpus: float | None = None
+    cpuset: str = ""
+    pids: int | None = None
+
+
 class SandboxSpec(Struct, frozen=True, kw_only=True):
     """One command in a root file system. *root* is a folder, *groups* the supplementary ids.
 
-    The network is the host's, or none but the loopback. *shm_size* is in bytes.
+    The network is the host's, or one that reaches what the host does but not the host itself, or
+    none but the loopback. *shm_size* is in bytes.
     """
 
     root: str
@@ -74,28 +93,41 @@ class SandboxSpec(Struct, frozen=True, kw_only=True):
     hostname: str = "laststage"
     read_only: bool = False
     terminal: bool = False
-    network: Literal["host", "none"] = "host"
+    network: Literal["host", "private", "none"] = "host"
     shm_size: int = 64 << 20
     limits: tuple[Limit, ...] = ()
+    resources: Resources = Resources()
 
 
-def runtime_config(
-    spec: SandboxSpec, *, in_user_namespace: bool, has_cgroups: bool = True
-) -> dict[str, object]:
-    """Return the runtime's configuration for *spec*.
+class Surroundings(Struct, frozen=True, kw_only=True):
+    """What a machine gives a sandbox, whatever runs in it.
+
+    *seccomp* is the profile, *network* the file of the private network's namespace, *cgroup* the
+    path of the sandbox's own cgroup, *masked* further paths that are not for it to read.
+    """
+
+    in_user_namespace: bool
+    has_cgroups: bool = True
+    seccomp: dict[str, object] | None = None
+    network: str = ""
+    cgroup: str = ""
+    masked: tuple[str, ...] = ()
+    oom_score: int = 0
+
+
+def runtime_config(spec: SandboxSpec, given: Surroundings) -> dict[str, object]:
+    """Return the runtime's configuration for *spec* on a machine that is as *given*.
 
     Which devices may be used is for cgroups to say; as root without them no step may make any.
     """
     capabilities = list(_CAPABILITIES)
-    if not has_cgroups and not in_user_namespace:
+    if not given.has_cgroups and not given.in_user_namespace:
         capabilities.remove("CAP_MKNOD")
-    namespaces = ["pid", "ipc", "uts", "mount"]
-    if spec.network == "none":
-        namespaces.append("network")
     limits = [
         {"type": f"RLIMIT_{limit.name.upper()}", "soft": limit.soft, "hard": limit.hard}
         for limit in spec.limits
     ]
+    resources = {"devices": _device_rules(), "pids": {"limit": _MOST_PROCESSES}}
     return {
         "ociVersion": "1.0.2",
         "process": {
@@ -110,18 +142,30 @@ def runtime_config(
                 "effective": capabilities if spec.uid == 0 else [],
             },
             "noNewPrivileges": False,
+            "oomScoreAdj": given.oom_score,
             **({"rlimits": limits} if limits else {}),
         },
         "root": {"path": spec.root, "readonly": spec.read_only},
         "hostname": spec.hostname,
-        "mounts": [*_system_mounts(spec, in_user_namespace), *map(_mount, spec.mounts)],
+        "mounts": [*_system_mounts(spec, given), *map(_mount, spec.mounts)],
         "linux": {
-            "namespaces": [{"type": kind} for kind in namespaces],
-            "maskedPaths": list(_MASKED),
+            "namespaces": _namespaces(spec, given),
+            "maskedPaths": [*_MASKED, *given.masked],
             "readonlyPaths": list(_READ_ONLY),
-            **({"resources": {"devices": _device_rules()}} if has_cgroups else {}),
+            **({"seccomp": given.seccomp} if given.seccomp else {}),
+            **({"cgroupsPath": given.cgroup} if given.cgroup else {}),
+            **({"resources": resources} if given.has_cgroups else {}),
         },
     }
+
+
+def _namespaces(spec: SandboxSpec, given: Surroundings) -> list[dict[str, str]]:
+    found = [{"type": kind} for kind in ("pid", "ipc", "uts", "mount", "cgroup")]
+    if spec.network == "none":
+        found.append({"type": "network"})
+    elif spec.network == "private":
+        found.append({"type": "network", "path": given.network})
+    return found
 
 
 def _mount(mount: Mount) -> dict[str, object]:
@@ -136,16 +180,18 @@ def _system(target: str, kind: str, source: str, *options: str) -> dict[str, obj
     return {"destination": target, "type": kind, "source": source, "options": list(options)}
 
 
-def _system_mounts(spec: SandboxSpec, in_user_namespace: bool) -> list[dict[str, object]]:
+def _system_mounts(spec: SandboxSpec, given: Surroundings) -> list[dict[str, object]]:
     quiet = ("nosuid", "noexec", "nodev")
-    # a new sysfs needs a network namespace of one's own; the host's network comes with its /sys
-    sysfs = (
-        _system("/sys", "none", "/sys", "rbind", "rprivate", "nosuid", "noexec", "nodev", "ro")
-        if in_user_namespace and spec.network == "host"
-        else _system("/sys", "sysfs", "sysfs", *quiet, "ro")
-    )
+    sysfs = [_system("/sys", "sysfs", "sysfs", *quiet, "ro")]
+    if given.in_user_namespace and spec.network == "host":
+        # A new sysfs needs a network namespace of one's own; the host's network comes with its
+        # /sys, and with all that is mounted there: cgroups that the user may write to, above all.
+        sysfs = [_system("/sys", "none", "/sys", "rbind", "rprivate", *quiet, "rro")]
+        sysfs.append(_system("/sys/fs/cgroup", "tmpfs", "tmpfs", *quiet, "mode=755", "ro"))
+    if given.cgroup:
+        sysfs.append(_system("/sys/fs/cgroup", "cgroup", "cgroup", *quiet, "ro"))
     # the tty group has no id in a namespace that maps few
-    gid = () if in_user_namespace else ("gid=5",)
+    gid = () if given.in_user_namespace else ("gid=5",)
     return [
         _system("/proc", "proc", "proc", *quiet),
         _system("/dev", "tmpfs", "tmpfs", "nosuid", "strictatime", "mode=755", "size=65536k"),
@@ -155,7 +201,7 @@ def _system_mounts(spec: SandboxSpec, in_user_namespace: bool) -> list[dict[str,
         ),
         _system("/dev/shm", "tmpfs", "shm", *quiet, "mode=1777", f"size={spec.shm_size}"),  # noqa: S108
         _system("/dev/mqueue", "mqueue", "mqueue", *quiet),
-        sysfs,
+        *sysfs,
     ]  # fmt: skip
 
 
