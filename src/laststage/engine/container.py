@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from laststage.engine.mounts import name_resolution
 from laststage.engine.owners import identity
-from laststage.engine.running import copy_root, read_inside
+from laststage.engine.running import checked_directory, copy_root, make_mount_points, read_inside
 from laststage.errors import UsageError
 from laststage.graph.config import DEFAULT_PATH, environment_of
 from laststage.oci.documents import RunConfig
@@ -65,6 +65,7 @@ def run_container(
         copy_root(lowers, f"{folder}/fs")
         work, target = f"{folder}/work", f"{folder}/merged"
         with overlay(lowers, f"{folder}/fs", work, target, keep=False) as merged:
+            make_mount_points(merged)
             wanted = config.user if request.user is None else request.user
             who = identity(wanted, lambda path: read_inside(merged, path))
             env = {"PATH": DEFAULT_PATH, "HOME": who.home}
@@ -76,7 +77,7 @@ def run_container(
                 root=merged,
                 argv=argv,
                 env=tuple(env.items()),
-                cwd=request.workdir or config.working_dir or "/",
+                cwd=checked_directory(merged, request.workdir or config.working_dir or "/"),
                 uid=who.uid,
                 gid=who.gid,
                 groups=who.groups,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -12,8 +13,8 @@ from msgspec import structs
 from laststage.engine.mounts import Network, Outside, StepMounts
 from laststage.engine.owners import identity
 from laststage.engine.sources import Folder
-from laststage.engine.stubs import Stubs
-from laststage.errors import BuildError
+from laststage.engine.stubs import Stubs, way
+from laststage.errors import BuildError, IntegrityError
 from laststage.graph.operations import RunOp
 from laststage.oci.layerstore import Layers
 from laststage.sandbox.limits import MemoryExceededError
@@ -23,6 +24,9 @@ from laststage.sandbox.spec import SandboxSpec
 from laststage.tree.marks import change_owner
 from laststage.tree.unpack import resolve
 
+_KERNELS = ("dev", "proc", "sys")
+_MAX_LINKS = 40
+_MOST_ACCOUNTS = 1 << 24  # bytes of a file of users or groups
 _TAIL = 40  # lines of a failed step that its error repeats
 
 
@@ -94,10 +98,21 @@ def _merged(lowers: list[str], folder: str, stack: contextlib.ExitStack) -> str:
     merged = stack.enter_context(
         overlay(lowers, f"{folder}/fs", f"{folder}/work", f"{folder}/merged")
     )
-    for name in ("dev", "proc", "sys"):  # for the runtime to mount on; they stay, as in BuildKit
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(f"{merged}/{name}", 0o755)
+    make_mount_points(merged)
     return merged
+
+
+def make_mount_points(merged: str) -> None:
+    """Make the folders that a runtime mounts the kernel's file systems on; they stay, as in BuildKit.
+
+    Raise BuildError if something else is in their place.
+    """
+    for name in _KERNELS:
+        full = f"{merged}/{name}"
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(full, 0o755)
+        if os.path.islink(full) or not os.path.isdir(full):
+            raise BuildError(f"/{name} of the image is no directory: no step can run in it")
 
 
 def _spec(operation: RunOp, merged: str, mounts: StepMounts, outside: Outside) -> SandboxSpec:
@@ -107,7 +122,7 @@ def _spec(operation: RunOp, merged: str, mounts: StepMounts, outside: Outside) -
         root=merged,
         argv=operation.argv,
         env=tuple(env.items()),
-        cwd=operation.cwd,
+        cwd=checked_directory(merged, operation.cwd),
         uid=who.uid,
         gid=who.gid,
         groups=who.groups,
@@ -137,13 +152,52 @@ def copy_root(lowers: Sequence[str], upper: str) -> None:
 
 
 def read_inside(root: str, path: str) -> bytes | None:
-    """Return the content of the file *path* of the tree at *root*, None if it is not there."""
+    """Return the content of the file *path* of the tree at *root*, None if it is not there.
+
+    Links are followed inside the tree; what is no file, or too large to be one of accounts, is not
+    read.
+    """
+    full = _found_inside(root, path)
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        folder = resolve(root, path.rpartition("/")[0])
-        with open(f"{folder}/{path.rpartition('/')[2]}", "rb") as file:
-            return file.read()
-    except (FileNotFoundError, IsADirectoryError):
+        with open(full, "rb", opener=lambda name, _: os.open(name, flags)) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST_ACCOUNTS:
+                return None
+            return file.read(_MOST_ACCOUNTS)
+    except OSError:
         return None
+
+
+def _found_inside(root: str, path: str) -> str:
+    """Return where *path* of the tree at *root* is, links followed inside; "" if nowhere."""
+    try:
+        for _ in range(_MAX_LINKS):
+            folder, _, name = path.rpartition("/")
+            parent = resolve(root, folder)
+            if not os.path.islink(f"{parent}/{name}"):
+                return f"{parent}/{name}"
+            link = os.readlink(f"{parent}/{name}")
+            inside = parent.removeprefix(root).strip("/")
+            path = link if link.startswith("/") else f"{inside}/{link}"
+    except (FileNotFoundError, IntegrityError):
+        pass
+    return ""
+
+
+def checked_directory(root: str, path: str) -> str:
+    """Return the working directory *path* if it is the tree's. Raise BuildError if it is not.
+
+    What the kernel shows in /proc is the runtime's as long as the runtime still starts, and its
+    open files lead out of the tree (CVE-2024-21626).
+    """
+    real = next(reversed(way(root, path)), "")
+    if f"{real}/".startswith(("proc/", "dev/fd/")):
+        raise BuildError(
+            f"the working directory {path} leads into /{real.partition('/')[0]}: no step starts there",
+            hint="choose another with WORKDIR",
+        )
+    return path
 
 
 def _hider(secrets: list[bytes]) -> Callable[[str], str]:

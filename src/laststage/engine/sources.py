@@ -201,27 +201,36 @@ class Folder:
                 yield from self._glob(["*"], folder, deep=deep)
             return
         matcher = _part_matcher(patterns[0])
-        try:
-            names = sorted(os.listdir(self.full(folder)))
-        except (FileNotFoundError, NotADirectoryError):
-            return
-        for name in names:
+        for name in self._names(folder):
             path = f"{folder}/{name}" if folder else name
             if not matcher(name) or not self._ignore.may_descend(path):
                 continue
-            if self._ignore.ignores(path) and not os.path.isdir(self.full(path)):
+            if self._ignore.ignores(path) and not self._is_folder(path):
                 continue
             if len(patterns) == 1:
                 yield path
-            elif os.path.isdir(self.full(path)):
+            elif self._is_folder(path):
                 yield from self._glob(patterns[1:], path, deep=deep)
 
     def _folders(self, folder: str) -> Iterator[str]:
-        for name in sorted(os.listdir(self.full(folder))):
+        for name in self._names(folder):
             path = f"{folder}/{name}" if folder else name
-            full = self.full(path)
-            if os.path.isdir(full) and not os.path.islink(full) and self._ignore.may_descend(path):
+            real = self._resolve(folder) or ""
+            full = self.full(f"{real}/{name}" if real else name)
+            if stat.S_ISDIR(os.lstat(full).st_mode) and self._ignore.may_descend(path):
                 yield path
+
+    def _names(self, folder: str) -> list[str]:
+        """Return what is in *folder*, if it is one; a link leads to a folder inside the root."""
+        real = self._resolve(folder) if folder else ""
+        try:
+            return [] if real is None else sorted(os.listdir(self.full(real)))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def _is_folder(self, path: str) -> bool:
+        real = self._resolve(path)
+        return real is not None and stat.S_ISDIR(os.lstat(self.full(real)).st_mode)
 
     def _near(self, path: str) -> str:
         if self._ignore.ignores(path):
@@ -229,9 +238,8 @@ class Folder:
         import difflib
 
         folder = path.rpartition("/")[0]
-        try:
-            names = os.listdir(self.full(folder))
-        except OSError:
+        names = self._names(folder)
+        if not names:
             return f"there is no folder {folder}" if folder else ""
         close = difflib.get_close_matches(path.rpartition("/")[2], names, n=1)
         if close:

@@ -13,6 +13,8 @@ import stat
 
 from laststage.tree.marks import is_opaque
 
+_MAX_LINKS = 40
+
 
 class Stubs:
     """The mount points among *targets* that the tree at *merged* lacks; *upper* takes changes."""
@@ -22,13 +24,11 @@ class Stubs:
         self._missing: set[str] = set()
         self._there: dict[str, os.stat_result] = {}
         for target in targets:
-            parts = target.strip("/").split("/")
-            for end in range(1, len(parts) + 1):
-                part = "/".join(parts[:end])
+            for path in way(merged, target):
                 try:
-                    self._there[part] = os.lstat(f"{merged}/{part}")
+                    self._there[path] = os.lstat(f"{merged}/{path}")
                 except FileNotFoundError:
-                    self._missing.add(part)
+                    self._missing.add(path)
 
     def remove(self) -> None:
         """Take the mount points away from the new layer where they are still empty.
@@ -37,6 +37,8 @@ class Stubs:
         """
         for path in sorted({*self._missing, *self._there}, key=len, reverse=True):
             full = f"{self._upper}/{path}"
+            if not _is_inside(self._upper, path):
+                continue
             with contextlib.suppress(OSError):
                 status = os.lstat(full)
                 if path in self._missing:
@@ -47,6 +49,45 @@ class Stubs:
                         os.rmdir(full)
                     elif self._missing:
                         os.utime(full, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def way(merged: str, target: str) -> list[str]:
+    """Return the paths that lead to *target*, and it, as a runtime goes them: links stay inside."""
+    pending = [part for part in reversed(target.split("/")) if part]
+    done: list[str] = []
+    found: list[str] = []
+    links = 0
+    while pending:
+        part = pending.pop()
+        if part in ("", "."):
+            continue
+        if part == "..":
+            del done[-1:]
+            continue
+        path = "/".join((*done, part))
+        try:
+            link = os.readlink(f"{merged}/{path}")
+        except OSError:  # no link, or not there
+            done.append(part)
+            found.append(path)
+            continue
+        links += 1
+        if links > _MAX_LINKS:
+            return found
+        if link.startswith("/"):
+            done = []
+        pending += reversed(link.split("/"))
+    return found
+
+
+def _is_inside(upper: str, path: str) -> bool:
+    """Whether *path* is still in the layer: a step may have put a link that leads out on the way."""
+    full = upper
+    for part in path.split("/")[:-1]:
+        full = f"{full}/{part}"
+        if not os.path.isdir(full) or os.path.islink(full):
+            return False
+    return True
 
 
 def _remove_empty(full: str, status: os.stat_result) -> None:

@@ -13,6 +13,7 @@ import hashlib
 import os
 import re
 import shutil
+import stat
 import threading
 from collections.abc import Iterable, Sequence
 
@@ -20,7 +21,7 @@ from msgspec import Struct
 
 from laststage.net.keystore import is_jks, pem_certificates, store_certificates, trust_store
 from laststage.tree.entry import Entry
-from laststage.tree.marks import change_owner
+from laststage.tree.marks import change_owner, is_opaque
 from laststage.tree.scan import scan
 
 _BUNDLE = "etc/ssl/certs/ca-certificates.crt"
@@ -131,7 +132,8 @@ class Trust:
         if self._ca_bundle is None:
             return TrustLayer()
         paths = (_BUNDLE, *_java_stores(lowers))
-        found = tuple((path, _topmost(lowers, path)) for path in paths if _has_place(lowers, path))
+        places = [(path, _topmost(lowers, path)) for path in paths if _has_place(lowers, path)]
+        found = tuple((path, own) for path, own in places if not os.path.islink(own))
         with self._lock:
             if found not in self._made:
                 self._made[found] = self._make(self._ca_bundle, lowers, dict(found))
@@ -191,11 +193,28 @@ def _like_below(layer: str, lowers: Sequence[str]) -> None:
 
 
 def _topmost(lowers: Sequence[str], path: str) -> str:
-    """Return where the uppermost *path* of *lowers* is, "" if none has it."""
+    """Return where the uppermost *path* of *lowers* is, "" if none has it.
+
+    No link on the way is followed, for it leads to where the kernel would go: out of the image.
+    """
+    parts = path.split("/")
     for lower in reversed(lowers):
-        full = f"{lower}/{path}"
-        if os.path.lexists(full):
-            return full
+        full, hides = lower, is_opaque(lower)
+        for position, part in enumerate(parts):
+            full = f"{full}/{part}"
+            try:
+                status = os.lstat(full)
+            except FileNotFoundError:
+                break
+            if stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:
+                return ""
+            if position == len(parts) - 1:
+                return full
+            if not stat.S_ISDIR(status.st_mode):
+                return ""
+            hides = hides or is_opaque(full)
+        if hides:
+            return ""
     return ""
 
 
@@ -221,7 +240,7 @@ def _java_stores(lowers: Sequence[str]) -> list[str]:
 
 def _merged(host: bytes, own: str) -> tuple[bytes, set[bytes]]:
     """Return the host's certificates and those of the image that it lacks; and the image's as DER."""
-    if not os.path.isfile(own) or os.path.islink(own):
+    if not os.path.isfile(own):
         return host, set()
     with open(own, "rb") as file:
         image = file.read()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterator, Sequence
 
@@ -18,6 +17,7 @@ from msgspec import Struct
 from laststage.errors import StoreError
 from laststage.store import leases, staging
 from laststage.store.locks import locked
+from laststage.store.removal import remove_tree
 from laststage.store.root import Store
 
 _BATCH = 100
@@ -127,7 +127,7 @@ def collect(
                     and not is_needed(item)
                     and _renamed(item.path, f"{taken}/{number}")
                 ]
-            shutil.rmtree(taken, ignore_errors=True)
+            remove_tree(taken)
             yield from gone
 
 

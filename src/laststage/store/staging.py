@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Iterator
 
 from laststage.store.atomic import disk_errors, sweep_files
 from laststage.store.locks import try_lock
+from laststage.store.removal import remove_tree
 from laststage.store.root import Store
 
 _LOCK = ".lock"
@@ -59,7 +59,7 @@ def _claimed(store: Store) -> tuple[str, int]:
 
 def _delete(path: str) -> None:
     """Delete a folder, and its lock if the folder is really gone: else a later sweep tries again."""
-    shutil.rmtree(path, ignore_errors=True)
+    remove_tree(path)
     if not os.path.lexists(path):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path + _LOCK)

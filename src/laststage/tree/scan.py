@@ -14,9 +14,11 @@ from collections.abc import Callable, Iterator
 
 from msgspec import structs
 
+from laststage.errors import IntegrityError
 from laststage.tree.entry import OVERLAY_NOTES, Entry, Kind, is_portable
 from laststage.tree.marks import ATTRIBUTE, Status, is_opaque, is_whiteout, noted, own_ids
 
+_LONGEST = 4000  # PATH_MAX, and room for what is read in a directory
 _KINDS: dict[int, Kind] = {
     stat.S_IFREG: "file",
     stat.S_IFDIR: "dir",
@@ -38,33 +40,28 @@ def scan(
 
     Sockets are left out, as tar has no word for them. Names of one inode after the first become
     hard links. A path for which *skip* says yes is left out, a directory with all below it.
+    Raise IntegrityError for a path that is too long to be opened.
     """
     seen: dict[tuple[int, int], str] = {}
     status = os.lstat(root)
     yield entry_of(root, "", status, overlay=overlay, own=own), status
     if overlay and is_opaque(root):
         yield Entry(path="", kind="opaque"), status
-    yield from _below(root, "", overlay, own, skip, seen)
-
-
-def _below(
-    root: str,
-    path: str,
-    overlay: bool,
-    own: bool,
-    skip: Callable[[str], bool],
-    seen: dict[tuple[int, int], str],
-) -> Iterator[tuple[Entry, os.stat_result]]:
-    with os.scandir(f"{root}/{path}" if path else root) as listing:
-        names = sorted(item.name for item in listing)
-    for name in names:
-        below = f"{path}/{name}" if path else name
+    # a stack of our own: trees may be deeper than Python's
+    pending = [iter(_names(root, ""))]
+    while pending:
+        below = next(pending[-1], None)
+        if below is None:
+            pending.pop()
+            continue
         if skip(below):
             continue
         full = f"{root}/{below}"
+        if len(full) > _LONGEST:
+            raise IntegrityError(
+                f"a path of {len(below)} letters is longer than any may be: {below[:60]}…"
+            )
         status = os.lstat(full)
-        if stat.S_ISSOCK(status.st_mode):
-            continue
         if overlay and is_whiteout(full, status):
             yield Entry(path=below, kind="whiteout"), status
             continue
@@ -72,16 +69,22 @@ def _below(
             yield entry_of(full, below, status, overlay=overlay, own=own), status
             if overlay and is_opaque(full):
                 yield Entry(path=below, kind="opaque"), status
-            yield from _below(root, below, overlay, own, skip, seen)
-            continue
-        if status.st_nlink > 1:
-            first = seen.setdefault((status.st_dev, status.st_ino), below)
-            if first != below:
-                # with the attributes of what it shares: who unpacks may set them once more
-                entry = entry_of(full, below, status, overlay=overlay, own=own)
-                yield structs.replace(entry, kind="hardlink", link=first, size=0, xattrs=()), status
-                continue
-        yield entry_of(full, below, status, overlay=overlay, own=own), status
+            pending.append(iter(_names(root, below)))
+        elif not stat.S_ISSOCK(status.st_mode):
+            entry = entry_of(full, below, status, overlay=overlay, own=own)
+            if status.st_nlink > 1:
+                first = seen.setdefault((status.st_dev, status.st_ino), below)
+                if first != below:
+                    # with the attributes of what it shares: who unpacks may set them once more
+                    entry = structs.replace(entry, kind="hardlink", link=first, size=0, xattrs=())
+            yield entry, status
+
+
+def _names(root: str, path: str) -> list[str]:
+    """Return the paths of what is in the directory *path*, sorted."""
+    with os.scandir(f"{root}/{path}" if path else root) as listing:
+        names = sorted(item.name for item in listing)
+    return [f"{path}/{name}" for name in names] if path else names
 
 
 def entry_of(

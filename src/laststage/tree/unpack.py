@@ -62,6 +62,8 @@ class Unpacker:
             if error.errno not in _REFUSED:
                 raise
             raise IntegrityError(f"{entry.path}: cannot be unpacked: {error.strerror}") from error
+        except RecursionError as error:  # of what is in its place
+            raise IntegrityError(f"{entry.path}: replaces a tree that is too deep") from error
 
     def _lay(self, entry: Entry, content: Iterable[bytes]) -> str:
         if not entry.path:
