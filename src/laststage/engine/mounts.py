@@ -34,6 +34,7 @@ from laststage.tree.scan import scan
 from laststage.tree.unpack import Unpacker, file_pieces, resolve
 
 Network = Literal["host", "private", "none"]
+_APT = "etc/apt/apt.conf.d"
 
 
 class Outside(Struct, frozen=True):
@@ -219,6 +220,17 @@ class StepMounts:
     def name_resolution(self, network: Network) -> None:
         """Add the name resolution of *network*, with the names that this build adds."""
         self.mounts += name_resolution(self._folder, self._outside.hosts, network)
+
+    def one_id(self, merged: str) -> None:
+        """Have apt stay who it is in the root file system *merged*: there is nobody else to become.
+
+        It alone looks whether it really became another, and stops if not.
+        """
+        if os.path.isdir(f"{merged}/{_APT}"):
+            path = f"{self._folder}/apt.conf"
+            with open(path, "w", encoding="utf-8") as file:
+                file.write('APT::Sandbox::User "root";\n')
+            self.mounts.append(spec.Mount(f"/{_APT}/zz-one-id", path, read_only=True))
 
 
 def _is_locked(mount: Mount) -> bool:

@@ -18,6 +18,7 @@ from laststage.errors import BuildError, IntegrityError
 from laststage.graph.operations import RunOp
 from laststage.oci.layerstore import Layers
 from laststage.sandbox.limits import MemoryExceededError
+from laststage.sandbox.namespace import powers
 from laststage.sandbox.overlay import overlay
 from laststage.sandbox.runtime import Runner
 from laststage.sandbox.spec import SandboxSpec
@@ -64,6 +65,8 @@ def run_step(
             )
             network = network_of(operation, outside)
             mounts.name_resolution(network)
+            if powers().one_id:
+                mounts.one_id(merged)
             stubs = Stubs(merged, upper, [mount.target for mount in mounts.mounts])
             hide = _hider(mounts.secrets)
 

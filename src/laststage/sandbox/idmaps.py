@@ -7,6 +7,7 @@ from msgspec import Struct
 # ids inside, ids outside, and how many
 Row = tuple[int, int, int]
 _LIMIT = 340  # lines that the kernel takes
+_ALL = 4294967295
 
 
 class IdMap(Struct, frozen=True):
@@ -42,8 +43,13 @@ class IdMap(Struct, frozen=True):
         return cls(tuple((row[0], row[1], row[2]) for row in rows))
 
     def nested(self) -> IdMap:
-        """Return the map of a namespace inside this one in which every id stays what it is."""
-        return IdMap(tuple((inside, inside, count) for inside, _, count in self.rows))
+        """Return the map of a namespace inside this one in which every id stays what it is.
+
+        All ids but the very last: by a map of all, runtimes know the machine's first namespace.
+        """
+        return IdMap(
+            tuple((inside, inside, min(count, _ALL - 1)) for inside, _, count in self.rows)
+        )
 
 
 def lent(own: int, ranges: list[tuple[int, int]]) -> IdMap:

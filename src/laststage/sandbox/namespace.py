@@ -20,8 +20,9 @@ from laststage.sandbox.idmaps import IdMap, lent, subordinate
 from laststage.sandbox.powers import Lack, Powers
 
 _INITIAL = "user:[4026531837]"
-_SYS_ADMIN = 21
-_UNIFIED = "/sys/fs/cgroup/unified"
+_SYS_ADMIN, _SETFCAP = 21, 31
+_CGROUPS = "/sys/fs/cgroup"
+_UNIFIED = f"{_CGROUPS}/unified"
 _IN_CONTAINER = ("/.dockerenv", "/run/.containerenv")
 
 
@@ -65,6 +66,14 @@ def single_cgroups() -> bool:
     except OSError:
         return False
     return True
+
+
+def writable_cgroups() -> bool:
+    """Whether steps can be put into cgroups: not by who only lives in some, as in a container."""
+    if in_user_namespace() or not single_cgroups():
+        return False
+    is_second = os.path.exists(f"{_CGROUPS}/cgroup.controllers")
+    return os.access(_CGROUPS if is_second else f"{_CGROUPS}/systemd", os.W_OK)
 
 
 def _enter() -> Powers:
@@ -120,9 +129,13 @@ def overlay_attributes() -> Literal["trusted", "user"]:
     """Return the kind of attributes in which overlay keeps its notes for this process."""
     if in_user_namespace():
         return "user"
+    return "trusted" if _has_capability(_SYS_ADMIN) else "user"
+
+
+def _has_capability(number: int) -> bool:
     with open("/proc/self/status", encoding="ascii", errors="replace") as file:
         rows = dict(line.split(":", 1) for line in file)
-    return "trusted" if int(rows["CapEff"], 16) >> _SYS_ADMIN & 1 else "user"
+    return bool(int(rows["CapEff"], 16) >> number & 1)
 
 
 class _Entered(NamedTuple):
@@ -139,6 +152,10 @@ class _Wanted(NamedTuple):
 
 def _enter_user_namespace() -> _Entered:
     uid, gid = os.geteuid(), os.getegid()
+    if uid == 0 and not _has_capability(_SETFCAP):
+        text = "root without the capability SETFCAP cannot be root of a user namespace"
+        mend = "start the container with the capabilities SETFCAP, SETUID and SETGID, or as a user"
+        return _Entered(no_steps=Lack(text, mend))
     wanted = _wanted(uid, gid)
     refusal, said = _unshare(wanted)
     if refusal is not None:

@@ -20,7 +20,7 @@ from laststage.errors import MachineError
 from laststage.sandbox.confinement import confined
 from laststage.sandbox.emulation import adapted
 from laststage.sandbox.lines import lines
-from laststage.sandbox.namespace import in_user_namespace, powers, single_cgroups
+from laststage.sandbox.namespace import in_user_namespace, powers, single_cgroups, writable_cgroups
 from laststage.sandbox.network import PrivateNetwork
 from laststage.sandbox.seccomp import profile
 from laststage.sandbox.spec import Resources, SandboxSpec, Surroundings, runtime_config
@@ -246,7 +246,7 @@ def find_runtime(path: str, folder: str) -> OciRuntime:
     network = PrivateNetwork(path, folder)
     crun, runc = shutil.which("crun", path=path), shutil.which("runc", path=path)
     if crun is not None and (single_cgroups() or runc is None):
-        if in_user_namespace() or not single_cgroups():
+        if not writable_cgroups():
             return OciRuntime(
                 crun, folder, network, options=("--cgroup-manager=disabled",), has_cgroups=False
             )
