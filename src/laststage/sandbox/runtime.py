@@ -6,6 +6,7 @@ import contextlib
 import glob
 import os
 import secrets
+import select
 import shutil
 import signal
 import subprocess
@@ -26,6 +27,8 @@ from laststage.sandbox.seccomp import profile
 from laststage.sandbox.spec import Resources, SandboxSpec, Surroundings, runtime_config
 
 _PIECE = 1 << 16
+# how long, in ms, a sandbox may keep its output open when its runtime has ended
+_LAST_WORDS = 1000
 # Its input ends when the process at the other end does, in whatever way.
 _WATCH = """\
 state=$1; shift
@@ -154,9 +157,12 @@ class OciRuntime:
         )
         assert process.stdout is not None
         with process.stdout as stream, self._ended(process, identifier):
-            for text in lines(_chunks(stream.fileno())):
+            for text in lines(_chunks(stream.fileno(), process.pid)):
                 output(text)
-            return process.wait()
+            status = process.wait()
+            if status < 0:  # somebody killed the runtime: the sandbox would go on without it
+                self._quietly("delete", "--force", identifier)
+            return status if status >= 0 else 128 - status
 
     def _foreground(self, line: list[str], identifier: str) -> int:
         process = confined(lambda: subprocess.Popen(line))
@@ -231,9 +237,25 @@ def _oom_score() -> int:
         return max(int(file.read()), 0)
 
 
-def _chunks(descriptor: int) -> Iterator[bytes]:
-    while piece := os.read(descriptor, _PIECE):
-        yield piece
+def _chunks(descriptor: int, runtime: int) -> Iterator[bytes]:
+    """Yield what is written to a pipe, until all have closed it or the process *runtime* is dead."""
+    watched = os.pidfd_open(runtime)
+    try:
+        poll = select.poll()
+        for one in (descriptor, watched):
+            poll.register(one, select.POLLIN)
+        wait = None
+        while ready := dict(poll.poll(wait)):
+            if descriptor in ready:
+                piece = os.read(descriptor, _PIECE)
+                if not piece:
+                    return
+                yield piece
+            if watched in ready:
+                poll.unregister(watched)
+                wait = _LAST_WORDS
+    finally:
+        os.close(watched)
 
 
 def find_runtime(path: str, folder: str) -> OciRuntime:

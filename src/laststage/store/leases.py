@@ -12,7 +12,7 @@ import fcntl
 import os
 
 from laststage.store.atomic import disk_errors
-from laststage.store.locks import locked
+from laststage.store.locks import is_locked, locked
 from laststage.store.root import Store
 
 _NEW = ".new-"
@@ -67,14 +67,7 @@ def _paths(store: Store) -> list[str]:
 def _started(path: str) -> int | None:
     """Return when the process of the lease at *path* began, None if it is dead."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        began = os.stat(path).st_mtime_ns
     except FileNotFoundError:
         return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return os.fstat(descriptor).st_mtime_ns
-    else:
-        return None
-    finally:
-        os.close(descriptor)
+    return began if is_locked(path) else None

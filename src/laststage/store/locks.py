@@ -36,3 +36,19 @@ def try_lock(path: str) -> int | None:
         os.close(descriptor)
         return None
     return descriptor
+
+
+def is_locked(path: str) -> bool:
+    """Whether somebody holds a lock of the file at *path*, which is not made if it is not there."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(descriptor)

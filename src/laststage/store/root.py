@@ -8,7 +8,8 @@ from laststage.errors import StoreError
 from laststage.store import atomic
 
 _LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
-_FOLDERS = (
+_INDEX = b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
+FOLDERS = (
     "blobs/sha256",
     "caches",
     "leases",
@@ -36,10 +37,10 @@ class Store:
 
     def prepare(self) -> None:
         """Make what is missing of the store's folders. Raise StoreError if that cannot be."""
-        if all(map(os.path.exists, map(self.path, ("oci-layout", *_FOLDERS)))):
+        if all(map(os.path.exists, map(self.path, ("oci-layout", *FOLDERS)))):
             return
         try:
-            for folder in _FOLDERS:
+            for folder in FOLDERS:
                 os.makedirs(self.path(folder), exist_ok=True)
             os.chmod(self.root, 0o700)
         except OSError as error:
@@ -48,7 +49,10 @@ class Store:
                 where=self.root,
                 hint="choose another place with --store or LASTSTAGE_STORE",
             ) from error
-        if not os.path.exists(self.path("index.json")):
-            index = b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
-            atomic.write(self.path("index.json"), index)
+        self.make_index()
         atomic.write(self.path("oci-layout"), _LAYOUT)
+
+    def make_index(self) -> None:
+        """Make the list of images, without any, unless it is there."""
+        if not os.path.exists(self.path("index.json")):
+            atomic.write(self.path("index.json"), _INDEX)

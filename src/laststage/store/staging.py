@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 
 from laststage.store.atomic import disk_errors, sweep_files
-from laststage.store.locks import try_lock
+from laststage.store.locks import is_locked, try_lock
 from laststage.store.removal import remove_tree
 from laststage.store.root import Store
 
@@ -43,6 +43,19 @@ def sweep(store: Store) -> None:
                 os.close(lock)
     for directory in ("", "blobs/sha256", "downloads", "packages", "staging"):
         sweep_files(store.path(directory))
+
+
+def left_behind(store: Store) -> list[str]:
+    """Return the folders that killed processes left, and their locks; nothing is deleted."""
+    root, found = store.path("staging"), []
+    try:
+        names = sorted(os.listdir(root))
+    except FileNotFoundError:
+        return []
+    for name in names:
+        if name.endswith(_LOCK) and not is_locked(f"{root}/{name}"):
+            found += [f"{root}/{name}", f"{root}/{name.removesuffix(_LOCK)}"]
+    return found
 
 
 def _claimed(store: Store) -> tuple[str, int]:
