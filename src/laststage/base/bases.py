@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterable
 from functools import cached_property
@@ -17,6 +18,7 @@ from laststage.model.digest import Digest
 from laststage.model.platform import Platform
 from laststage.model.reference import Reference
 from laststage.oci.documents import RunConfig
+from laststage.store.locks import alone
 from laststage.store.records import Records
 
 if TYPE_CHECKING:
@@ -168,8 +170,18 @@ class Bases:
 
     def make(self, base: Base, output: Callable[[str], None]) -> None:
         """See to it that every layer of *base* is here in some form; *output* gets what is said."""
-        with self._lock:
-            if all(map(self._supplies.layers.exists, base.identifiers)):
+        layers = self._supplies.layers
+
+        def waiting() -> None:
+            output("another build is making this base: waiting for it")
+
+        with self._lock, contextlib.ExitStack() as stack:
+            # the lowest first, in which all bases that share layers agree
+            for identifier in base.identifiers:
+                if not layers.exists(identifier):
+                    work = alone(layers.store, f"make {identifier}", waiting=waiting)
+                    stack.enter_context(work)
+            if all(map(layers.exists, base.identifiers)):
                 return
             if base.kind == "distroless":
                 from laststage.base.distroless import make_distroless

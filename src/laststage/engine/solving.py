@@ -23,7 +23,7 @@ from laststage.engine.state import (
     needed_nodes,
     reads_stages,
 )
-from laststage.errors import LaststageError, MachineError
+from laststage.errors import BuildError, LaststageError, MachineError
 from laststage.events import Sink, StepFailed, StepFinished, StepOutput, StepStarted
 from laststage.graph.keys import node_key
 from laststage.graph.operations import (
@@ -41,6 +41,7 @@ from laststage.graph.operations import (
 from laststage.model.digest import Digest
 from laststage.oci.layerstore import Layers
 from laststage.sandbox.runtime import Runner
+from laststage.store.locks import alone
 
 if TYPE_CHECKING:
     from laststage.engine.copying import Fetched
@@ -83,6 +84,7 @@ class Solver:
         self._fetched: dict[NodeId, list[Fetched]] = {}
         self._lock = threading.Lock()
         self._keeping = threading.Lock()
+        self._stopped = threading.Event()
         self.executed = 0
 
     def solve(self) -> list[str]:
@@ -180,6 +182,7 @@ class Solver:
         Schedule(before, self._step).run(on_failure=self._stop)
 
     def _stop(self) -> None:
+        self._stopped.set()
         with contextlib.suppress(MachineError):  # where nothing can run, nothing does
             self._tools.runner().stop()
 
@@ -219,16 +222,40 @@ class Solver:
             # what is read of other stages stays mounted, and walked, from the key to the layer
             folders = self._mounted_sources(node, stack)
             known = self._key_now(position, node, state, folders)
+            # what runs again whatever is known, or makes nothing that is kept, waits for nobody
+            if known is None and not state.fresh and position not in self._forwarded:
+                known = self._awaited(state, output, stack)
             if known is not None:
                 state.result = known
                 return True
             with self._lock:
                 self.executed += 1
             layer = self._make(position, node, folders, output)
-        state.result = Result(state.key, layer)
-        if position not in self._pieces:
-            self._results.put(state.result, *filter(None, (state.definition,)))
+            state.result = Result(state.key, layer)
+            if position not in self._pieces:
+                self._results.put(state.result, *filter(None, (state.definition,)))
         return False
+
+    def _awaited(
+        self, state: StepState, output: Callable[[str], None], stack: contextlib.ExitStack
+    ) -> Result | None:
+        """Be the only build that does a step until *stack* closes, and see if another has done it."""
+        work = alone(
+            self._tools.layers.store,
+            f"step {state.key}",
+            waiting=lambda: output("another build is doing this step: waiting for it"),
+            is_stopped=self._stopped.is_set,
+        )
+        has_waited = stack.enter_context(work)
+        if self._stopped.is_set():
+            raise BuildError("the build was stopped")
+        # looked at again even if nobody had to be waited for: it may have been done a moment ago
+        known = self._results.get(state.key)
+        if known is not None and state.definition:
+            self._results.put(known, state.definition)
+        if has_waited and known is None:
+            output("the other build did not finish it: doing it here")
+        return known
 
     def _mounted_sources(self, node: Node, stack: contextlib.ExitStack) -> list[Folder]:
         """Return the files of a step's further inputs, mounted until *stack* closes."""

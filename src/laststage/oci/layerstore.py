@@ -25,6 +25,7 @@ from laststage.model.digest import Digest
 from laststage.store import atomic
 from laststage.store.atomic import disk_errors
 from laststage.store.blobs import Blobs
+from laststage.store.locks import alone
 from laststage.store.records import Records
 from laststage.store.root import Store
 from laststage.store.snapshots import Snapshots
@@ -158,7 +159,10 @@ class Layers:
             blob = self.blob(identifier, epoch)
             if blob is not None:
                 return blob
-            return self.write_blob(identifier, epoch, self.pieces(identifier))
+            with alone(self.store, f"pack {identifier} {epoch}") as has_waited:
+                if has_waited and (blob := self.blob(identifier, epoch)) is not None:
+                    return blob
+                return self.write_blob(identifier, epoch, self.pieces(identifier))
 
     def ensure_snapshots(self, identifiers: Sequence[str]) -> list[str]:
         """Return the folder of each layer, see `ensure_snapshot`; several are made side by side."""
@@ -175,7 +179,9 @@ class Layers:
         """Return the folder of the layer's files, unpacked from its blob where it is missing."""
         with self._locks[identifier]:
             if not self.snapshots.has(identifier):
-                self._unpack(identifier)
+                with alone(self.store, f"unpack {identifier}") as has_waited:
+                    if not has_waited or not self.snapshots.has(identifier):
+                        self._unpack(identifier)
             return self.snapshots.path(identifier)
 
     def pieces(self, identifier: str) -> Iterator[Piece]:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
-from collections.abc import Iterator
+import struct
+import time
+from collections.abc import Callable, Iterator
 
 from laststage.store.atomic import disk_errors
 from laststage.store.root import Store
+
+# how long who waits sleeps between two looks, in seconds
+_SHORTEST, _LONGEST = 0.002, 0.05
 
 
 @contextlib.contextmanager
@@ -22,6 +28,59 @@ def locked(store: Store, name: str, *, shared: bool = False) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def alone(
+    store: Store,
+    work: str,
+    *,
+    waiting: Callable[[], None] = lambda: None,
+    is_stopped: Callable[[], bool] = lambda: False,
+) -> Iterator[bool]:
+    """Be the only one, thread or process, that does *work* while inside.
+
+    Who has to wait is told by one call of *waiting*, and should look afterwards whether the work is
+    done: yielded is whether it was waited. Waiting ends early, without the lock, once *is_stopped*.
+
+    All work shares one file, each its own byte of it, so no files pile up. There is no deadlock as
+    long as who holds the lock of some work waits only for work that comes before it: a step for the
+    layers below it to be unpacked, a base's layer for those that it stands on. Steps do not wait for
+    each other while they hold theirs: what a step needs is done before it begins.
+    """
+    number = int.from_bytes(hashlib.sha256(work.encode()).digest()[:8], "big") >> 2
+    with disk_errors("taking a lock"):
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        descriptor = os.open(store.path("locks", "work"), flags, 0o644)
+    try:
+        pause, has_waited = _SHORTEST, False
+        while not _try_byte(descriptor, number):
+            if not has_waited:
+                has_waited = True
+                waiting()
+            if is_stopped():
+                break
+            time.sleep(pause)  # the kernel could wait, but would not hear of an interruption
+            pause = min(2 * pause, _LONGEST)
+        yield has_waited
+    finally:
+        # a process that is being started may hold a copy of the descriptor for a moment
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _flock(fcntl.F_UNLCK, number))
+        os.close(descriptor)
+
+
+def _try_byte(descriptor: int, number: int) -> bool:
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _flock(fcntl.F_WRLCK, number))
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
+def _flock(kind: int, start: int) -> bytes:
+    """Return a ``struct flock`` for one byte, see fcntl(2)."""
+    return struct.pack("hhqqi", kind, os.SEEK_SET, start, 1, 0)
 
 
 def try_lock(path: str) -> int | None:
