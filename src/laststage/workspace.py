@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from laststage.oci.documents import Descriptor
     from laststage.registry.client import Registry
     from laststage.registry.credentials import Credentials
+    from laststage.sandbox.engines import Engine
     from laststage.sandbox.git import Git
     from laststage.sandbox.powers import Powers
     from laststage.sandbox.runtime import OciRuntime
@@ -110,6 +111,7 @@ class Workspace:
         )
         self._runner: OciRuntime | None = None
         self._registry: Registry | None = None
+        self._engines: dict[str, Engine] = {}
         self._memories = 0
         self.powers: Powers | None = None
 
@@ -157,6 +159,17 @@ class Workspace:
 
             self._runner = find_runtime(self.settings.path, self.store.path("memory"))
         return self._runner
+
+    def engine(self, wanted: str) -> Engine:
+        """Return the Docker or Podman that waits for an image, *wanted* or whichever there is.
+
+        To be called before `enter` for the first time. Raise EngineMissingError or EngineError.
+        """
+        if wanted not in self._engines:
+            from laststage.sandbox.engines import find_engine
+
+            self._engines[wanted] = find_engine(self.settings.path, wanted)
+        return self._engines[wanted]
 
     def mirrors(self) -> Mirrors | None:
         """Return Debian's mirrors: as set, else those that the host's apt uses, if any."""

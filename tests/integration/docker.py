@@ -18,12 +18,12 @@ class Docker:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
-        self._socket = f"unix://{folder}/docker.sock"
+        self.host = f"unix://{folder}/docker.sock"
         self._log = folder / "log"
         with self._log.open("wb") as log:
             self._daemon = subprocess.Popen(
                 [
-                    "dockerd", "-H", self._socket,
+                    "dockerd", "-H", self.host,
                     "--data-root", folder / "data", "--exec-root", folder / "exec",
                     "--pidfile", folder / "pid", "--iptables=false", "--bridge=none",
                 ],
@@ -46,7 +46,7 @@ class Docker:
 
     def line(self, *words: object) -> list[str]:
         """Return the command line of the client for *words*."""
-        return [_CLIENT, "-H", self._socket, *map(str, words)]
+        return [_CLIENT, "-H", self.host, *map(str, words)]
 
     def stop(self) -> None:
         """End the daemon."""

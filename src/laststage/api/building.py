@@ -8,7 +8,7 @@ import msgspec
 
 from laststage.analysis.weighing import Scales, Weight
 from laststage.api.amending import Examiner, Sight, describe
-from laststage.api.images import ImageSource, complete
+from laststage.api.images import ImageSource
 from laststage.api.planning import plan
 from laststage.api.reaching import Reach
 from laststage.api.request import BuildReport, BuildRequest
@@ -39,6 +39,9 @@ def build(workspace: Workspace, request: BuildRequest) -> BuildReport:
 
     Raise a LaststageError; the store is then as it was, but for cached steps.
     """
+    for output in request.outputs:
+        if output.kind == "load":
+            workspace.engine(output.destination)
     workspace.enter()
     if request.dockerfile is not None:
         whole = _Build(workspace, request)
@@ -204,7 +207,6 @@ class _Build:
         if self._request.outputs:
             from laststage.api.outputs import write_output
 
-            complete(self._workspace, report.image.manifest)
             for output in self._request.outputs:
                 write_output(self._workspace, report, output)
         return report

@@ -9,11 +9,14 @@ from typing import BinaryIO
 
 from msgspec import structs
 
+from laststage.api.images import complete
 from laststage.api.request import BuildReport, Output
 from laststage.engine.mounting import mounted_folder
 from laststage.errors import UsageError
+from laststage.events import Noticed
 from laststage.model.reference import Reference
-from laststage.oci.archive import save
+from laststage.model.size import human_size
+from laststage.oci.archive import save, stream
 from laststage.oci.documents import Descriptor, decode
 from laststage.store.atomic import Staged, disk_errors
 from laststage.tree.scan import scan
@@ -26,6 +29,8 @@ _SET_IDS = stat.S_ISUID | stat.S_ISGID
 
 def write_output(workspace: Workspace, report: BuildReport, output: Output) -> None:
     """Write the image of *report* to where *output* says. Raise UsageError or StoreError."""
+    if output.kind in ("oci", "docker", "load"):
+        complete(workspace, report.image.manifest)
     match output.kind:
         case "image":
             return
@@ -45,6 +50,8 @@ def write_output(workspace: Workspace, report: BuildReport, output: Output) -> N
             found = named or [report.image.manifest]
             images = [(Reference.parse(n), d) for n, d in zip(names, found, strict=True)]
             save(workspace.store, images, output.destination, output.kind)
+        case "load":
+            _hand_over(workspace, report, output.destination)
         case "tar":
             _write_tar(workspace, report, output.destination)
         case "local":
@@ -54,6 +61,21 @@ def write_output(workspace: Workspace, report: BuildReport, output: Output) -> N
                 f"--output type={kind}: unknown",
                 hint="types: image, registry, oci, docker, tar, local",
             )
+
+
+def _hand_over(workspace: Workspace, report: BuildReport, wanted: str) -> None:
+    """Give the image to Docker or Podman, under the names that it was built for."""
+    engine = workspace.engine(wanted)
+    images: list[tuple[Reference | None, Descriptor]] = [
+        (Reference.parse(name), decode(row, Descriptor, "the index"))
+        for name, row in zip(report.references, report.index, strict=True)
+    ]
+    images = images or [(None, report.image.manifest)]
+    size = human_size(sum(layer.size for layer in report.image.layers))
+    workspace.sink(Noticed(f"loading the image into {engine.name}, {size}"))
+    engine.load(lambda write: stream(workspace.store, images, write))
+    named = ", ".join(report.references) or report.image.identifier
+    workspace.sink(Noticed(f"{engine.name} has {named}"))
 
 
 def _write_tar(workspace: Workspace, report: BuildReport, destination: str) -> None:

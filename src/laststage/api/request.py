@@ -32,7 +32,8 @@ class Taken(Struct, frozen=True):
 class Output(Struct, frozen=True):
     """Where a result goes beside the store: *kind* is oci, docker, tar or local; "-" is stdout.
 
-    The kind registry has no destination: the image goes to where each of its tags says.
+    The kind registry has no destination: the image goes to where each of its tags says. With the
+    kind load it goes into the engine that *destination* names, "" for whichever there is.
     """
 
     kind: str

@@ -11,7 +11,7 @@ from typing import TypedDict
 import msgspec
 
 from laststage import api
-from laststage.cli.options import add_options, read_request
+from laststage.cli.options import add_options, read_outputs, read_request
 from laststage.cli.printed import printed
 from laststage.cli.proof import proof_table, report_json
 from laststage.cli.receipt import receipt_key, write_receipt
@@ -52,6 +52,9 @@ def run(options: Namespace) -> int:
     settings = read_settings(options, os.environ, options.folder)
     display = make_display(options.progress, sys.stderr, os.environ)
     workspace = Workspace(settings, sink=display.show)
+    for wanted in read_outputs(options):
+        if wanted.kind == "load":
+            workspace.engine(wanted.destination)  # before a remote context needs namespaces
     with open_context(options, workspace):
         request = read_request(options, os.environ)
         if options.check:
@@ -127,6 +130,7 @@ def _is_repeatable(options: Namespace, report: api.BuildReport) -> bool:
     """Whether the same command would do nothing but print the same again."""
     does_more = (
         options.no_cache or options.no_cache_filter or options.pull or options.output or options.push
+        or options.load is not None
         or options.iidfile or options.metadata_file or options.debug_on_error
         or "-" in (options.file, options.folder) or options.secret or options.ssh
     )  # fmt: skip

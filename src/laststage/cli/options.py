@@ -16,6 +16,7 @@ from laststage.dockerfile.errors import DockerfileError
 from laststage.errors import UsageError
 from laststage.model.platform import Platform
 from laststage.model.reference import Reference
+from laststage.sandbox.engines import ENGINES
 from laststage.sandbox.spec import Limit, Resources
 
 _KINDS = ("image", "registry", "oci", "docker", "tar", "local")
@@ -68,6 +69,13 @@ def add_options(parser: ArgumentParser) -> None:
         help="type=oci|docker|tar|local,dest=PATH, or a folder for the files",
     )  # fmt: skip
     add("--push", action="store_true", help="send the image to where its tags say")
+    # each a flag of its own: a value after a blank would be taken for the app's folder
+    add(
+        "--load", action="store_const", const="",
+        help="give the image to Docker, or to Podman if Docker does not answer",
+    )  # fmt: skip
+    for engine in ENGINES:
+        add(f"--load={engine}", action="store_const", const=engine, dest="load", help="to this one")
     add_app_options(parser)
 
 
@@ -91,7 +99,7 @@ def read_request(options: Namespace, environ: Mapping[str, str]) -> api.BuildReq
         contexts=read_pairs("--build-context", options.build_context, {}),
         labels=read_pairs("--label", options.label, {}),
         tags=tuple(options.tag),
-        outputs=_outputs(options),
+        outputs=read_outputs(options),
         platform=Platform.parse(options.platform) if options.platform else None,
         # an app's image is the same every time, unless its owner wants other times in it
         epoch=0 if epoch is None and text is None else epoch,
@@ -174,9 +182,11 @@ def _fields(flag: str, word: str) -> dict[str, str]:
     return fields
 
 
-def _outputs(options: Namespace) -> tuple[Output, ...]:
+def read_outputs(options: Namespace) -> tuple[Output, ...]:
     """Return where the result goes. Raise UsageError before the work if it could not go there."""
     found = dict.fromkeys(map(_output, options.output))
+    if options.load is not None:
+        found[Output("load", options.load)] = None
     if options.push:
         found[Output("registry", "")] = None
     if Output("registry", "") in found:
@@ -199,6 +209,8 @@ def _output(word: str) -> Output:
         kind = "registry"
     if kind not in _KINDS:
         raise UsageError(f"--output {word}: unknown type", hint=", ".join(_KINDS))
+    if kind == "docker" and not destination:
+        return Output("load", "")  # what BuildKit means by it
     if kind in ("image", "registry"):
         return Output(kind, "")
     if not destination:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable, Sequence
 from typing import BinaryIO, Literal
 
 from msgspec import json
@@ -30,18 +31,63 @@ def save(store: Store, images: list[tuple[Reference, Descriptor]], path: str, fo
     """
     directory = os.path.dirname(os.path.abspath(path))
     with disk_errors(f"writing {path}"), Staged(directory) as staged:
-        tar = TarWriter(staged.file.write)
-        if form == "oci":
-            _write_oci(store, images, tar)
-        else:
-            _write_docker(store, images, tar)
-        tar.close()
+        write_archive(store, images, staged.file.write, form)
         size = staged.file.tell()
         staged.commit(os.path.abspath(path), mode=0o644)
     return size
 
 
-def _write_oci(store: Store, images: list[tuple[Reference, Descriptor]], tar: TarWriter) -> None:
+def write_archive(
+    store: Store,
+    images: list[tuple[Reference, Descriptor]],
+    write: Callable[[bytes], object],
+    form: Format,
+) -> None:
+    """Write *images* through *write*. Raise IntegrityError if a blob is missing or damaged."""
+    tar = TarWriter(write)
+    if form == "oci":
+        _write_oci(store, images, tar)
+    else:
+        _write_docker(store, images, tar)
+    tar.close()
+
+
+def stream(
+    store: Store,
+    images: list[tuple[Reference | None, Descriptor]],
+    write: Callable[[bytes], object],
+) -> None:
+    """Write *images* through *write* in both forms at once, the layers compressed as they are.
+
+    Every Docker and Podman loads that: old ones read manifest.json, new ones the layout. Raise
+    IntegrityError if a blob is missing or damaged.
+    """
+    tar, layout = TarWriter(write), Layout(store)
+    _write_oci(store, images, tar)
+    names: dict[str, list[str]] = {}
+    for reference, image in images:
+        names.setdefault(image.digest, []).extend([str(reference)] if reference else [])
+    manifests = {image.digest: layout.manifest(image) for _, image in images}
+    listing = [
+        {
+            "Config": _blob_name(manifest.config),
+            "RepoTags": names[digest],
+            "Layers": [_blob_name(layer) for layer in manifest.layers],
+        }
+        for digest, manifest in manifests.items()
+    ]
+    _put(tar, "manifest.json", json.encode(listing))
+    tar.close()
+
+
+def _blob_name(descriptor: Descriptor) -> str:
+    digest = descriptor.parsed_digest
+    return f"blobs/{digest.algorithm}/{digest.hex}"
+
+
+def _write_oci(
+    store: Store, images: Sequence[tuple[Reference | None, Descriptor]], tar: TarWriter
+) -> None:
     layout, blobs = Layout(store), Blobs(store)
     _put(tar, "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
     _put(tar, "index.json", encode(Index(2, INDEX, tuple(image for _, image in images))))
@@ -52,12 +98,11 @@ def _write_oci(store: Store, images: list[tuple[Reference, Descriptor]], tar: Ta
             if descriptor.digest in written:
                 continue
             written.add(descriptor.digest)
-            digest = descriptor.parsed_digest
-            entry = _file(f"blobs/{digest.algorithm}/{digest.hex}", descriptor.size)
+            called = f"blob {descriptor.digest}"
             with _open(blobs, descriptor) as file:
                 content = _Hashing(file)
-                tar.add_stream(entry, content, f"blob {digest}")
-                content.check(descriptor.digest, f"blob {digest}")
+                tar.add_stream(_file(_blob_name(descriptor), descriptor.size), content, called)
+                content.check(descriptor.digest, called)
 
 
 def _write_docker(store: Store, images: list[tuple[Reference, Descriptor]], tar: TarWriter) -> None:

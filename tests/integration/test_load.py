@@ -1,0 +1,185 @@
+"""Images go from Docker, buildah and Podman into the store and back, and stay what they are."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from .conftest import unavailable
+from .docker import Docker
+
+pytestmark = pytest.mark.integration
+
+Run = Callable[..., str]
+# What the other tools make of files that layers treat in their own way, and of Docker's own fields.
+_ODD = r"""
+FROM scratch
+COPY busybox /bin/busybox
+RUN ["/bin/busybox", "--install", "-s", "/bin"]
+RUN mkdir /d /e && echo a >/d/a && echo 1 >/e/1 && ln /e/1 /e/2 && chown 70000:8 /e/1 && mkfifo /e/p
+RUN rm -rf /d && mkdir /d && echo b >/d/b && rm /bin/cat && ln /e/2 /d/3 && chmod 4755 /bin/busybox
+ENV WHO=odd
+HEALTHCHECK --interval=5s CMD ["/bin/true"]
+ONBUILD ENV ON=build
+STOPSIGNAL SIGINT
+SHELL ["/bin/sh", "-ec"]
+VOLUME /data
+CMD ["/bin/sh", "-c", "ls -l /d /e | sed s/\\ root// >/dev/null; echo $WHO $(ls /d /e)"]
+"""
+_SAYS = "odd /d: 3 b /e: 1 2 p"
+_HAND_OVER = 'FROM scratch\nCOPY busybox /\nENTRYPOINT ["/busybox", "echo", "handed over"]\n'
+
+
+@pytest.fixture(scope="module")
+def docker(session_folder: Path) -> Iterator[Docker]:
+    if not shutil.which("dockerd"):
+        unavailable("needs Docker: apt-get install docker.io")
+    daemon = Docker(session_folder / "docker-load")
+    try:
+        yield daemon
+    finally:
+        daemon.stop()
+        shutil.rmtree(session_folder / "docker-load", ignore_errors=True)
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    busybox = shutil.which("busybox")
+    if busybox is None:
+        unavailable("needs a static busybox: apt-get install busybox-static")
+    folder = tmp_path / "context"
+    folder.mkdir()
+    shutil.copy(busybox, folder)
+    (folder / "Dockerfile").write_text(_ODD)
+    return folder
+
+
+@pytest.fixture
+def containers(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """What makes buildah and Podman use a storage of the test's own."""
+    for tool in ("buildah", "podman"):
+        if shutil.which(tool) is None:
+            unavailable(f"needs {tool}: apt-get install {tool}")
+    config = tmp_path / "storage.conf"
+    folder = tmp_path / "containers"
+    config.write_text(
+        f'[storage]\ndriver = "vfs"\ngraphroot = "{folder}/root"\nrunroot = "{folder}/run"\n'
+    )
+    yield {"CONTAINERS_STORAGE_CONF": str(config)}
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def run(containers: dict[str, str]) -> Run:
+    """Return what runs buildah or Podman."""
+
+    def ran(*words: object) -> str:
+        done = subprocess.run(
+            list(map(str, words)),
+            env={**os.environ, **containers},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return ran
+
+
+def identifier(docker: Docker, name: str) -> str:
+    return docker("inspect", "--format", "{{.Id}}", name).strip()
+
+
+def test_docker_and_back(laststage, docker: Docker, context: Path, tmp_path: Path) -> None:
+    docker("build", "--network=host", "-t", "odd:1", context)
+    docker("tag", "odd:1", "localhost:5000/odd")
+    docker("save", "-o", tmp_path / "odd.tar", "odd:1", "localhost:5000/odd")
+    made = identifier(docker, "odd:1")
+    [row] = json.loads(laststage("load", "-i", tmp_path / "odd.tar", "--json").stdout)
+    assert row["id"] == made
+    assert sorted(row["references"]) == ["localhost:5000/odd:latest", "odd:1"]
+    assert laststage("run", "odd:1").stdout.split() == _SAYS.split()
+
+    (tmp_path / "Dockerfile").write_text("FROM odd:1\nRUN echo $ON >/d/on; rm /e/p\n")
+    laststage("build", "-f", tmp_path / "Dockerfile", "-t", "ontop", context)
+    laststage("save", "-o", tmp_path / "back.tar", "odd:1", "ontop")
+    docker("rmi", "-f", made)
+    docker("load", "-i", tmp_path / "back.tar")
+    assert identifier(docker, "odd:1") == made
+    runs = ("run", "--rm", "--network=none")
+    assert docker(*runs, "odd:1").split() == _SAYS.split()
+    assert docker(*runs, "ontop", "/bin/sh", "-c", "ls /d /e; head -1 /d/on").split() == (
+        ["/d:", "3", "b", "on", "/e:", "1", "2", "build"]
+    )
+    below, above = (json.loads(docker("inspect", name))[0] for name in ("odd:1", "ontop"))
+    assert above["RootFS"]["Layers"][:-1] == below["RootFS"]["Layers"]
+    for key in ("Healthcheck", "StopSignal", "Shell", "Volumes", "Cmd"):
+        assert above["Config"][key] == below["Config"][key], key
+
+
+def test_buildah_and_podman(laststage, run: Run, skopeo: Run, context: Path) -> None:
+    run("buildah", "bud", "--isolation=chroot", "--layers", "-t", "bh:1", context)
+    made = f"sha256:{run('podman', 'inspect', '--format', '{{.Id}}', 'bh:1').strip()}"
+    folder = context.parent
+    for form, name in (
+        ("docker-archive", "a.tar:bh:1"), ("oci-archive", "b.tar:bh:1"), ("oci", "c:bh:1"),
+    ):  # fmt: skip
+        run("buildah", "push", "-q", "bh:1", f"{form}:{folder}/{name}")
+    run("podman", "save", "-q", "-o", folder / "d.tar", "bh:1")
+    run("podman", "save", "-q", "--format", "oci-archive", "-o", folder / "e.tar", "bh:1")
+    wanted = json.loads(skopeo("inspect", f"oci:{folder}/c:bh:1"))["Digest"]
+    for name in ("a.tar", "b.tar", "c", "d.tar", "e.tar"):
+        [row] = json.loads(laststage("load", "-i", folder / name, "--tag", "bh", "--json").stdout)
+        assert row["id"] == made, name
+        if name in ("b.tar", "c", "e.tar"):
+            assert row["digest"] == wanted, name
+        assert laststage("run", "bh").stdout.split() == _SAYS.split()
+
+
+def test_build_hands_over_to_docker(laststage, docker: Docker, context: Path) -> None:
+    (context / "Dockerfile").write_text(_HAND_OVER)
+    build = ("build", "-f", context / "Dockerfile", "-t", "handed", "-t", "to:docker")
+    for flag in (["--load"], ["-o", "type=docker"]):
+        done = laststage(*build, *flag, context, env={"DOCKER_HOST": docker.host})
+        assert "docker has handed:latest, to:docker" in done.stderr
+    assert identifier(docker, "handed") == identifier(docker, "to:docker")
+    assert docker("run", "--rm", "--network=none", "to:docker") == "handed over\n"
+
+    piped = subprocess.run(
+        ["sh", "-c", 'set -e; "$@" | docker load', "sh", *laststage.line("save", "handed", "-o-")],
+        env={**laststage.env, "DOCKER_HOST": docker.host},
+        capture_output=True,
+        text=True,
+    )
+    assert "Loaded image: handed:latest" in piped.stdout, piped.stderr
+
+
+def test_build_hands_over_to_podman(
+    laststage, run: Run, containers: dict[str, str], context: Path
+) -> None:
+    (context / "Dockerfile").write_text(_HAND_OVER)
+    nobody = {"DOCKER_HOST": f"unix://{context}/nobody.sock"}
+    build = ("build", "-f", context / "Dockerfile", "-t", "handed")
+    done = laststage(*build, "--load", context, env={**nobody, **containers})
+    assert "podman has handed:latest" in done.stderr
+    podman = ("podman", "--runtime=runc", "--cgroup-manager=cgroupfs")
+    limits = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024")
+    assert run(*podman, "run", "--rm", "--network=none", *limits, "handed") == "handed over\n"
+
+
+def test_nobody_to_hand_over_to(laststage, context: Path) -> None:
+    build = ("build", "-f", context / "Dockerfile", "-t", "nothing")
+    nobody = {"DOCKER_HOST": f"unix://{context}/nobody.sock"}
+    done = laststage(*build, "--load=docker", context, env=nobody, expect=1)
+    assert "error[LS620]: docker's daemon does not answer" in done.stderr
+    assert "--load=podman" in done.stderr
+    done = laststage(*build, "--load", context, env={"PATH": "/nowhere"}, expect=1)
+    assert "error[LS621]: neither docker nor podman" in done.stderr
+    assert "nothing:latest" not in laststage.tags()  # it is said before anything is built
