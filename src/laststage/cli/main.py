@@ -14,6 +14,7 @@ COMMANDS = {
     "build": "build an image from an app's folder or a Dockerfile",
     "copy": "copy an image from one registry to another",
     "gc": "remove from the store what was not used for long, or what is too much",
+    "doctor": "say what this machine lacks for building, and what mends it",
     "images": "list the images in the store",
     "init": "write the Dockerfile and .dockerignore that build would use",
     "lint": "check a Dockerfile for what it probably does not mean",

@@ -1,0 +1,134 @@
+"""`doctor` says what is here, by trying it, and what mends the rest."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import Laststage, library, unavailable
+
+pytestmark = pytest.mark.integration
+
+
+def checks(laststage: Laststage, *words: object, expect: int = 0, **env: str) -> dict[str, Any]:
+    done = laststage("doctor", "--json", *words, expect=expect, env=env)
+    return {check["name"]: check for check in json.loads(done.stdout)}
+
+
+@pytest.fixture
+def alone(session_folder: Path, laststage: Laststage, tmp_path: Path) -> Iterator[Laststage]:
+    """The command line as a user without subordinate ids."""
+    if shutil.which("setpriv") is None:
+        unavailable("needs setpriv: apt-get install util-linux")
+    name, home = f"alone-{os.getpid()}", tmp_path / "home"
+    home.mkdir()
+    subprocess.run(["useradd", "--no-create-home", "--home-dir", home, name], check=True)
+    try:
+        every = "0-4294967294"
+        taken = ["--del-subuids", every, "--del-subgids", every]
+        subprocess.run(["usermod", *taken, name], check=True)
+        shutil.chown(home, name, name)
+        for folder in (tmp_path, *list(tmp_path.parents)[:2]):
+            os.chmod(folder, 0o755)
+        path = session_folder / "library"
+        if not path.is_dir():
+            library(session_folder)
+        status = home.stat()
+        prefix = (
+            "setpriv",
+            f"--reuid={status.st_uid}",
+            f"--regid={status.st_gid}",
+            "--clear-groups",
+        )
+        extra = {"PYTHONPATH": str(path)}
+        yield Laststage(home / "store", home, (*prefix, "--"), "/usr/bin/python3", extra)
+    finally:
+        subprocess.run(["userdel", name], check=True, capture_output=True)
+
+
+def test_a_machine_that_builds(laststage) -> None:
+    found = checks(laststage)
+    for name in (
+        "kernel",
+        "namespaces",
+        "ids",
+        "overlay",
+        "runtime",
+        "store",
+        "certificates",
+        "mirror",
+    ):
+        assert found[name]["status"] == "ok", found[name]
+    assert "started a container" in found["runtime"]["found"]
+    assert found["mirror"]["found"].endswith("answers")
+    assert found["clock"]["status"] == "ok"
+    shown = laststage("doctor", "--offline").stdout
+    assert "✓ runtime" in shown
+    assert "not asked: offline" in shown
+    laststage.assert_clean()
+
+
+def test_a_user_without_ids(alone: Laststage) -> None:
+    if alone("--version", expect=None).returncode != 0:
+        unavailable("an ordinary user cannot run this Python")
+    found = {c["name"]: c for c in json.loads(alone("doctor", "--json", expect=None).stdout)}
+    assert found["ids"]["status"] == "limited"
+    assert found["ids"]["found"] == "0 subordinate user ids, 0 group ids"
+    assert "usermod --add-subuids" in found["ids"]["remedy"]
+    assert found["newuidmap"]["status"] == "ok"
+    assert found["store"]["status"] == "ok"
+
+
+def test_nothing_is_installed(laststage, fresh: Laststage, tmp_path: Path) -> None:
+    # the runtime is looked for in /usr/sbin too: there is none for who sees an empty one
+    (tmp_path / "empty").mkdir()
+    hide = 'for d in /usr/sbin /sbin; do mount --bind "$0" $d; done; exec env PATH="$0" "$@"'
+    prefix = ("unshare", "-m", "sh", "-c", hide, str(tmp_path / "empty"))
+    hidden = Laststage(fresh.store, fresh.home, prefix, fresh.python, fresh.extra)
+    found = checks(hidden, "--offline", expect=1)
+    assert found["runtime"]["status"] == "missing"
+    assert "runc" in found["runtime"]["remedy"]
+    assert found["git"]["status"] == "limited"
+    assert found["overlay"]["status"] == "ok"
+
+
+def test_a_store_that_overlay_cannot_use(laststage, tmp_path: Path) -> None:
+    parts = {name: tmp_path / name for name in ("lower", "upper", "work", "merged")}
+    for part in parts.values():
+        part.mkdir()
+    options = ",".join(f"{n}dir={parts[n]}" for n in ("lower", "upper", "work"))
+    mount = ["mount", "-t", "overlay", "-o", options, "overlay", parts["merged"]]
+    subprocess.run(mount, check=True)
+    try:
+        found = checks(laststage.on(parts["merged"] / "store"), "--offline")
+        assert found["overlay"]["status"] == "limited"
+        assert "--store" in found["overlay"]["remedy"]
+    finally:
+        subprocess.run(["umount", parts["merged"]], check=True)
+
+
+def test_places_that_lack_something(laststage, small_disk, tmp_path: Path) -> None:
+    small = checks(laststage.on(small_disk("8m") / "store"), "--offline")
+    assert small["store"]["status"] == "limited"
+    assert "free" in small["store"]["found"]
+    (tmp_path / "file").write_text("")
+    nowhere = checks(laststage.on(tmp_path / "file" / "store"), "--offline", expect=1)
+    assert nowhere["store"]["status"] == "missing"
+    docker = tmp_path / "docker"
+    docker.mkdir()
+    (docker / "config.json").write_text('{"credsStore": "nobody-has-this"}')
+    dead = "http://127.0.0.1:9/debian"
+    found = checks(laststage, DOCKER_CONFIG=str(docker), LASTSTAGE_MIRROR=dead)
+    assert found["logins"]["status"] == "limited"
+    assert "docker-credential-nobody-has-this" in found["logins"]["found"]
+    assert found["mirror"]["status"] == "limited"
+    shown = laststage("doctor", env={"LASTSTAGE_MIRROR": dead}).stdout
+    assert "! mirror" in shown
+    assert "\nmirror: no base can be assembled" in shown
