@@ -19,7 +19,7 @@ pytestmark = pytest.mark.integration
 
 def checks(laststage: Laststage, *words: object, expect: int = 0, **env: str) -> dict[str, Any]:
     done = laststage("doctor", "--json", *words, expect=expect, env=env)
-    return {check["name"]: check for check in json.loads(done.stdout)}
+    return {check["name"]: check for check in json.loads(done.stdout)["machine"]}
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_a_machine_that_builds(laststage) -> None:
 def test_a_user_without_ids(alone: Laststage) -> None:
     if alone("--version", expect=None).returncode != 0:
         unavailable("an ordinary user cannot run this Python")
-    found = {c["name"]: c for c in json.loads(alone("doctor", "--json", expect=None).stdout)}
+    found = {c["name"]: c for c in json.loads(alone("doctor", "--json", expect=None).stdout)["machine"]}
     assert found["ids"]["status"] == "limited"
     assert found["ids"]["found"] == "0 subordinate user ids, 0 group ids"
     assert "usermod --add-subuids" in found["ids"]["remedy"]
@@ -132,3 +132,23 @@ def test_places_that_lack_something(laststage, small_disk, tmp_path: Path) -> No
     shown = laststage("doctor", env={"LASTSTAGE_MIRROR": dead}).stdout
     assert "! mirror" in shown
     assert "\nmirror: no base can be assembled" in shown
+
+
+def test_the_store_is_looked_at_and_mended(fresh: Laststage, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /kept\n")
+    built = fresh.build("-f", tmp_path / "Dockerfile", "-t", "kept", tmp_path)
+    layer = built["layers"][0]["digest"].removeprefix("sha256:")
+    blob = fresh.store / "blobs/sha256" / layer
+    assert "what the store holds is whole" in fresh("doctor", "--deep", "--offline").stdout
+    size = blob.stat().st_size
+    blob.chmod(0o600)
+    blob.write_bytes(bytes(size))  # as a disk loses a file: as long as it was, and empty
+    assert "is whole" in fresh("doctor", "--offline").stdout
+    said = fresh("doctor", "--deep", "--offline", expect=1).stdout
+    assert f"its content is not sha256:{layer}; it is needed by kept:latest" in said
+    fresh("doctor", "--repair", "--offline")
+    assert not blob.exists()
+    again = fresh.build("-f", tmp_path / "Dockerfile", "-t", "kept", tmp_path)
+    assert again["digest"] == built["digest"]
+    found = json.loads(fresh("doctor", "--deep", "--offline", "--json").stdout)
+    assert found["store"] == []
