@@ -18,6 +18,14 @@ def test_events_come_at_most_ten_times_a_second() -> None:
     assert events == [TransferProgressed("x", done, 100) for done in (10, 40, 50, 100)]
 
 
+def test_the_end_is_told_once() -> None:
+    events: list[Event] = []
+    progress = Progress("x", 10, events.append, monotonic=lambda: 1.0)
+    progress.advance(10)
+    progress.finish()
+    assert events == [TransferProgressed("x", 10, 10)]
+
+
 def test_a_stopped_progress_stops_its_transfers() -> None:
     progress = Progress("x", 100, lambda _: None)
     progress.stop()

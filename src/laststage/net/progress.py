@@ -42,6 +42,7 @@ class Progress:
         self._lock = threading.Lock()
         self._done = 0
         self._next = 0.0
+        self._told = -1
         self._is_stopped = False
 
     def advance(self, count: int) -> None:
@@ -60,9 +61,11 @@ class Progress:
         self._is_stopped = True
 
     def finish(self) -> None:
-        """Tell that all is done."""
+        """Tell that all is done, unless the last bytes did."""
         with self._lock:
-            self._tell(self._total)
+            if self._told != self._total:
+                self._tell(self._total)
 
     def _tell(self, done: int) -> None:
+        self._told = done
         self._sink(TransferProgressed(self._name, done, self._total, self._how))
