@@ -14,6 +14,9 @@ _HEAD = """\
 
 `laststage lint` looks for what a Dockerfile may say but probably does not mean. The checks have the
 names that BuildKit gives them, and they find the same but for what the end of this page says.
+`laststage build` warns of what it finds in the stages that it builds; with `--check` it checks, and
+stops. `--json` prints the findings for programs, `lint --sarif` for code scanning. The exit code is 1
+if anything was found.
 
 A comment turns checks off. At the top of the file it counts for the whole file, right above an
 instruction for that one alone:
