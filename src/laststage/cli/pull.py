@@ -24,13 +24,14 @@ def run(options: Namespace) -> int:
     platform = Platform.parse(options.platform) if options.platform else None
     with opened(options) as workspace:
         image = api.pull(workspace, reference, platform)
+    config = image.config
     sys.stdout.write(
         finished(
             options,
             reference=str(reference),
             digest=image.descriptor.digest,
             index=str(image.digest) if str(image.digest) != image.descriptor.digest else None,
-            platform="/".join((image.descriptor.platform or {}).values()),
+            platform=str(Platform(config.os, config.architecture, config.variant)),
             compressed=sum(layer.size for layer in image.manifest.layers),
         )
     )

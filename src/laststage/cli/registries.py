@@ -63,7 +63,11 @@ def mirrors(file: Mapping[str, object], where: str) -> dict[str, tuple[str, ...]
                 )
         addresses = table.get("mirrors", [])
         if not isinstance(addresses, list) or not all(isinstance(one, str) for one in addresses):
-            raise UsageError(f"the mirrors of registry {name} must be a list of texts", where=where)
+            raise UsageError(
+                f"the mirrors of registry {name} must be a list of texts",
+                where=where,
+                hint=_EXAMPLE,
+            )
         found[registry_of(name)] = tuple(addresses)
         endpoints(registry_of(name), RegistryConfig(found))  # they are addresses, or it raises
     return found

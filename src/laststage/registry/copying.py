@@ -16,7 +16,7 @@ from laststage.registry.uploads import Upload
 
 _DEPTH = 3
 # of all manifests of one image together; the largest that are known have some hundred KiB
-_LIMIT = 64 << 20
+_LIMIT = 32 << 20
 
 
 def manifests_below(
