@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -51,7 +51,18 @@ class Served:
     folder: Path
     certificate: Path | None = None
     authfile: Path | None = None
-    tls: list[str] = field(default_factory=list)
+    line: tuple[str, ...] = ()
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(self.line, stdout=log, stderr=log)
+        wait_for(self.address, self.process)
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
 
     def named(self, text: str) -> Reference:
         return Reference.parse(f"{self.address}/{text}")
@@ -96,15 +107,12 @@ def serve(folder: Path, *, tls: bool) -> Iterator[Served]:
         served.authfile = folder / "auth.json"
         served.authfile.write_text(json.dumps({"auths": {served.address: {"auth": auth}}}))
     (folder / "config.yml").write_text(json.dumps(config))  # JSON is YAML
-    with (folder / "log").open("wb") as log:
-        line = [program, "serve", str(folder / "config.yml")]
-        process = subprocess.Popen(line, stdout=log, stderr=log)
+    served.line = (program, "serve", str(folder / "config.yml"))
     try:
-        wait_for(served.address, process)
+        served.start()
         yield served
     finally:
-        process.terminate()
-        process.wait()
+        served.stop()
 
 
 def wait_for(address: str, process: subprocess.Popen[bytes]) -> None:

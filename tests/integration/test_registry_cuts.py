@@ -169,3 +169,24 @@ def test_a_push_that_is_killed_is_done_again(
     client(other).pull(plain.named(f"again{tenth}:1"), AMD64)
     assert same_blobs(own, other)
     shutil.rmtree(own.root)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.8])
+def test_a_registry_that_is_killed_and_comes_back(
+    plain: Served, cutting: Cutting, own: Store, other: Store, share: float
+) -> None:
+    image = make_image(own, os.urandom(SIZE), os.urandom(SIZE))
+    way = Served(cutting.address, Path())
+
+    def restart() -> None:
+        plain.stop()
+        plain.start()
+
+    cutting.on_cut = restart
+    cutting.limits.append(int(SIZE * share))
+    name = f"restarted{int(share * 10)}:1"
+    assert str(client(own).push(image, way.named(name))) == image.digest
+    cutting.answer_limits.append(int(SIZE * share))
+    client(other).pull(way.named(name), AMD64)
+    assert cutting.limits == cutting.answer_limits == []
+    assert same_blobs(own, other)

@@ -14,7 +14,7 @@ from laststage.oci.documents import Descriptor
 from laststage.registry.client import Registry
 from laststage.registry.errors import ManifestUnknownError, RepositoryUnknownError, UnsupportedError
 from laststage.store.root import Store
-from laststage.testing.registry import Fault, MemoryRegistry
+from laststage.testing.registry import INDEX, Fault, MemoryRegistry
 
 Named = Callable[[str], Reference]
 BIG = os.urandom(2 << 20)
@@ -172,3 +172,29 @@ def test_entries_of_others_in_the_fallback_list_are_kept(client: Registry) -> No
         repository = server.repository("app")
         data = repository.manifests[repository.tags[digest.replace(":", "-")]][1]
         assert b'"unknown":{"kept":true}' in data
+
+
+def test_an_entry_that_anothers_list_drops_is_added_again(client: Registry) -> None:
+    with MemoryRegistry(has_referrers=False) as server:
+        digest = server.add("app", "1", [b"x"])
+        other = server.add("app", "", [b"other"])
+        tag = digest.replace(":", "-")
+        entry = {"mediaType": "m/x", "digest": other, "size": 5}
+        theirs = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}
+
+        class Racing(list[object]):
+            """The requests, after the first list of which another one's takes its place."""
+
+            def append(self, one: object) -> None:
+                super().append(one)
+                if len(server.seen("PUT", tag)) == 1 and server.seen("GET", tag)[1:]:
+                    server.asked = list(self)  # type: ignore[arg-type]  # only once
+                    server.add_manifest("app", tag, theirs)
+
+        server.asked = Racing()  # type: ignore[assignment]
+        image = Reference.parse(f"{server.address}/app:1")
+        client.attach(image, [], artifact_type="application/x")
+        found = client.referrers(image)
+        assert found[0].digest == other
+        assert len(found) == 2
+        assert len(server.seen("PUT", tag)) == 2

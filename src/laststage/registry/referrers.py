@@ -1,8 +1,9 @@
 """What refers to an image: SBOMs, attestations, signatures.
 
 Registries of the specification 1.1 keep the list themselves. For older ones the list is an index
-under a tag made of the digest, which whoever adds to it rewrites; of two who do so at the same
-moment one may lose its entry, for the protocol has nothing against that.
+under a tag made of the digest, which whoever adds to it rewrites. The protocol cannot tell two who
+do so at the same moment, so who has written looks again whether its entry is there, and adds it once
+more if another's list took its place. What is written after that look may still drop it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from laststage.registry.uploads import BlobSource, Upload
 
 EMPTY: Final = "application/vnd.oci.empty.v1+json"
 _EMPTY_DATA = b"{}"
+# how often an entry is added that others' lists drop
+_ATTEMPTS = 5
 
 
 class Referrer(Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -99,15 +102,27 @@ def _sent(repository: Repository, media_type: str, data: bytes) -> Descriptor:
 
 def _add(repository: Repository, subject: Digest, entry: dict[str, Any]) -> None:
     """Add *entry* to the list under the tag of *subject*, keeping what others wrote as it is."""
+    manifests = _entries(repository, subject)
+    for _ in range(_ATTEMPTS):
+        kept = [one for one in manifests if not _is_same(one, entry)]
+        index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [*kept, entry]}
+        data = json.encode(index)
+        repository.put_manifest(RawManifest(INDEX, Digest.of(data), data), _tag(subject))
+        manifests = _entries(repository, subject)
+        if any(_is_same(one, entry) for one in manifests):
+            return
+    raise RegistryError(
+        f"{repository.name(_tag(subject))}: others rewrite this list at the same time",
+        hint="try again when they are done",
+    )
+
+
+def _entries(repository: Repository, subject: Digest) -> list[Any]:
     old = _fallback(repository, subject)
     try:
-        manifests = json.decode(old, type=dict[str, Any]).get("manifests") or [] if old else []
+        return json.decode(old, type=dict[str, Any]).get("manifests") or [] if old else []
     except UNREADABLE as error:
         raise IntegrityError(f"{repository.name(_tag(subject))} is no index: {error}") from error
-    kept = [one for one in manifests if not _is_same(one, entry)]
-    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [*kept, entry]}
-    data = json.encode(index)
-    repository.put_manifest(RawManifest(INDEX, Digest.of(data), data), _tag(subject))
 
 
 def _is_same(one: object, entry: dict[str, Any]) -> bool:
