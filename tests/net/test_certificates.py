@@ -70,7 +70,7 @@ def test_what_is_no_certificate_is_named(tmp_path: Path, name: str) -> None:
 
 def test_offline_nobody_is_asked() -> None:
     offline = Offline()
-    with pytest.raises(NetworkError, match="offline, and https://far.example/v2/"):
+    with pytest.raises(NetworkError, match=r"offline, and https://far\.example/v2/"):
         offline.send(Request("GET", "https://me:secret@far.example/v2/"), limit=9)
     with pytest.raises(NetworkError, match="offline"):
         offline.get("https://far.example/", limit=9)
