@@ -14,7 +14,7 @@ from laststage.oci.documents import Descriptor
 from laststage.registry.client import Registry
 from laststage.registry.errors import ManifestUnknownError, RepositoryUnknownError, UnsupportedError
 from laststage.store.root import Store
-from laststage.testing.registry import INDEX, Fault, MemoryRegistry
+from laststage.testing.registry import INDEX, MANIFEST, Fault, MemoryRegistry, described
 
 Named = Callable[[str], Reference]
 BIG = os.urandom(2 << 20)
@@ -198,3 +198,31 @@ def test_an_entry_that_anothers_list_drops_is_added_again(client: Registry) -> N
         assert found[0].digest == other
         assert len(found) == 2
         assert len(server.seen("PUT", tag)) == 2
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+        "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+    ],
+)
+def test_layers_that_may_not_be_passed_on_are_not(
+    server: MemoryRegistry, client: Registry, named: Named, kind: str
+) -> None:
+    config = described("application/x", server.add_blob("app", b"{}"), 2)
+    layer = {**described(kind, f"sha256:{'0' * 64}", 9), "urls": ["https://far.example/layer"]}
+    document = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer]}
+    digest = server.add_manifest("app", "1", document)
+    assert str(client.copy(named("app:1"), named("copy:1"))) == digest
+
+
+def test_an_artifact_is_copied_as_it_is(client: Registry) -> None:
+    with MemoryRegistry() as server, MemoryRegistry() as target:
+        server.add("app", "1", [b"x"])
+        image = Reference.parse(f"{server.address}/app:1")
+        made = client.attach(image, [("text/x", b"content")], artifact_type="text/x")
+        source = Reference.parse(f"{server.address}/app@{made.digest}")
+        client.copy(source, Reference.parse(f"{target.address}/app:sbom"))
+        assert target.repository("app").tags["sbom"] == made.digest
+        assert b"content" in target.blobs.values()

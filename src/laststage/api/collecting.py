@@ -24,6 +24,7 @@ _FLAT = (
     ("packages", "packages"),
     ("debian/packages", "packages"),
     ("downloads", "downloads"),
+    ("partial/sha256", "downloads"),
     ("receipts", "receipts"),
     ("stats", "receipts"),
 )

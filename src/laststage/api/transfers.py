@@ -24,7 +24,7 @@ def pull(
     *platform* is this machine's own if None. Raise NetworkError or one of its kinds if it cannot be
     had, IntegrityError if it is not what it should be; no tag changes then.
     """
-    workspace.store.prepare()
+    workspace.hold()
     return workspace.registry().pull(reference, platform or workspace.platform)
 
 
@@ -34,6 +34,7 @@ def push(workspace: Workspace, name: str, destination: Reference | None = None) 
     Return its digest. Raise UsageError if the name is none or names no registry, NetworkError or one
     of its kinds if it cannot be sent; the registry has no new name then.
     """
+    workspace.hold()
     image = workspace.layout.resolve(name)
     target = destination or Reference.parse(name)
     if destination is None and workspace.layout.find(target) is None:
@@ -53,7 +54,7 @@ def copy(
     Nothing is stored here. Raise NetworkError or one of its kinds, or IntegrityError.
     """
     check_target(destination)
-    workspace.store.prepare()
+    workspace.hold()
     return workspace.registry().copy(source, destination, platform=platform)
 
 

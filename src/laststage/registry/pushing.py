@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 
 from laststage.errors import IntegrityError
@@ -17,6 +18,7 @@ from laststage.registry.uploads import BlobSource, Upload
 from laststage.store.blobs import Blobs
 
 _PIECE = 1 << 18
+_FOREIGN = re.compile(r"\.nondistributable\.|\.foreign\.")
 _HINT = "pull or build it again, then push"
 
 
@@ -93,9 +95,13 @@ class Pusher:
 
 
 def blobs_of(manifest: RawManifest) -> tuple[Descriptor, ...]:
-    """Return the blobs that an image's manifest names, each once."""
+    """Return the blobs that an image's manifest names, each once.
+
+    Layers that may not be passed on are where their makers put them, and not in registries.
+    """
     image = manifest.image()
-    return tuple({blob.digest: blob for blob in (image.config, *image.layers)}.values())
+    blobs = (image.config, *image.layers)
+    return tuple({b.digest: b for b in blobs if not _FOREIGN.search(b.media_type)}.values())
 
 
 def every_blob(manifests: tuple[RawManifest, ...]) -> tuple[Descriptor, ...]:

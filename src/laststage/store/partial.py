@@ -67,6 +67,8 @@ def held(
             except BlockingIOError:
                 pause()
                 continue
+            # a collection spares what a live process has used; it may have been there just before
+            os.utime(file.fileno())
             if not partial.is_mine():
                 continue
             try:

@@ -213,7 +213,9 @@ class Answering:
     def _put(self, path: str, item: str) -> None:
         document: dict[str, Any] = json.loads(self._body)
         repository, kind = self._registry.repository(path), self._request.headers["Content-Type"]
-        blobs = [*document.get("layers", []), *filter(None, [document.get("config")])]
+        # what has addresses of its own need not be here
+        layers = [layer for layer in document.get("layers", []) if not layer.get("urls")]
+        blobs = [*layers, *filter(None, [document.get("config")])]
         if any(blob["digest"] not in repository.blobs for blob in blobs):
             return self._error(400, "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry")
         below = document.get("manifests", []) if "-" not in item else []
