@@ -20,11 +20,14 @@ class Origins:
         self._records = Records(store, "origins", tuple[Place, ...])
 
     def add(self, digest: Digest, place: Place) -> None:
-        """Remember that *place* has the blob."""
+        """Remember that *place* has the blob.
+
+        A tag may name an image whose layers are only there, so this outlives a power cut as tags do.
+        """
         known = self.places(digest)
         if known[:1] != (place,):
             kept = (place, *(other for other in known if other != place))
-            self._records.put(digest.hex, kept[:_KEPT])
+            self._records.put(digest.hex, kept[:_KEPT], sync=True)
 
     def places(self, digest: Digest) -> tuple[Place, ...]:
         """Return every repository that is known to have the blob."""

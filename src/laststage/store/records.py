@@ -43,9 +43,12 @@ class Records(Generic[T]):
         except msgspec.MsgspecError:
             return None
 
-    def put(self, key: str, value: T) -> None:
-        """Write the record of *key*. After a power cut it may be absent, never half there."""
-        atomic.write(self.path(key), json.encode(value, order="deterministic"), sync=False)
+    def put(self, key: str, value: T, *, sync: bool = False) -> None:
+        """Write the record of *key*. After a power cut it may be absent, never half there.
+
+        With *sync* it is there then, for a record that something else that lasts relies on.
+        """
+        atomic.write(self.path(key), json.encode(value, order="deterministic"), sync=sync)
 
     def drop(self, key: str) -> None:
         """Forget the record of *key*."""
