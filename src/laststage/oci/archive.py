@@ -89,6 +89,8 @@ def _write_oci(
     store: Store, images: Sequence[tuple[Reference | None, Descriptor]], tar: TarWriter
 ) -> None:
     layout, blobs = Layout(store), Blobs(store)
+    for folder in ("blobs", "blobs/sha256"):  # some that read it do not make them otherwise
+        tar.add(Entry(path=folder, kind="dir", mode=0o755))
     _put(tar, "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
     _put(tar, "index.json", encode(Index(2, INDEX, tuple(image for _, image in images))))
     written: set[str] = set()
