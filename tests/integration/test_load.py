@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -219,3 +220,32 @@ def test_a_scanner_reads_both_archives(laststage, context: Path, tmp_path: Path)
         )
         found = [artifact["name"] for artifact in json.loads(done.stdout)["artifacts"]]
         assert found == ["busybox"], done.stderr
+
+
+def test_an_image_that_says_little_of_itself(
+    laststage, docker: Docker, context: Path, tmp_path: Path
+) -> None:
+    layer = tmp_path / "layer.tar"
+    subprocess.run(["tar", "-C", context, "-cf", layer, "busybox"], check=True)
+    digest = hashlib.sha256(layer.read_bytes()).hexdigest()
+    config = {
+        "architecture": "amd64", "os": "linux", "config": None, "history": None, "id": "before 1.10",
+        "container_config": {"Cmd": ["x"]}, "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
+    }  # fmt: skip
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    listing = {"Config": "config.json", "RepoTags": ["little:1"], "Layers": ["layer.tar"]}
+    (tmp_path / "manifest.json").write_text(json.dumps([listing]))
+    names = ["layer.tar", "config.json", "manifest.json"]
+    subprocess.run(["tar", "-C", tmp_path, "-cf", tmp_path / "in.tar", *names], check=True)
+    laststage("load", "-i", tmp_path / "in.tar")
+    docker("load", "-i", tmp_path / "in.tar")
+    made = identifier(docker, "little:1")
+
+    (tmp_path / "Dockerfile").write_text('FROM little:1\nRUN ["/busybox", "touch", "/new"]\n')
+    laststage("build", "-f", tmp_path / "Dockerfile", "-t", "more", context)
+    laststage("save", "-o", tmp_path / "out.tar", "little:1", "more")
+    docker("rmi", "-f", "little:1")
+    docker("load", "-i", tmp_path / "out.tar")
+    assert identifier(docker, "little:1") == made
+    shown = docker("run", "--rm", "--network=none", "more", "/busybox", "ls", "/new", "/busybox")
+    assert shown == "/busybox\n/new\n"
