@@ -166,7 +166,8 @@ def test_build_hands_over_to_docker(laststage, docker: Docker, context: Path) ->
 def test_build_hands_over_to_podman(
     laststage, run: Run, containers: dict[str, str], context: Path
 ) -> None:
-    (context / "Dockerfile").write_text(_HAND_OVER)
+    check = 'HEALTHCHECK CMD ["/busybox", "true"]\n'
+    (context / "Dockerfile").write_text(_HAND_OVER + check)
     nobody = {"DOCKER_HOST": f"unix://{context}/nobody.sock"}
     build = ("build", "-f", context / "Dockerfile", "-t", "handed")
     done = laststage(*build, "--load", context, env={**nobody, **containers})
@@ -174,6 +175,9 @@ def test_build_hands_over_to_podman(
     podman = ("podman", "--runtime=runc", "--cgroup-manager=cgroupfs")
     limits = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024")
     assert run(*podman, "run", "--rm", "--network=none", *limits, "handed") == "handed over\n"
+    stored = laststage.image("handed:latest").manifest["config"]["digest"]
+    assert run("podman", "inspect", "--format", "sha256:{{.Id}}", "handed").strip() == stored
+    assert "busybox" in run("podman", "inspect", "--format", "{{.HealthCheck.Test}}", "handed")
 
 
 def test_nobody_to_hand_over_to(laststage, context: Path) -> None:

@@ -73,7 +73,9 @@ def _hand_over(workspace: Workspace, report: BuildReport, wanted: str) -> None:
     images = images or [(None, report.image.manifest)]
     size = human_size(sum(layer.size for layer in report.image.layers))
     workspace.sink(Noticed(f"loading the image into {engine.name}, {size}"))
-    engine.load(lambda write: stream(workspace.store, images, write))
+    # of an OCI manifest Podman would leave out the health check
+    has_layout = engine.name != "podman"
+    engine.load(lambda write: stream(workspace.store, images, write, has_layout=has_layout))
     named = ", ".join(report.references) or report.image.identifier
     workspace.sink(Noticed(f"{engine.name} has {named}"))
 

@@ -56,14 +56,19 @@ def stream(
     store: Store,
     images: list[tuple[Reference | None, Descriptor]],
     write: Callable[[bytes], object],
+    *,
+    has_layout: bool,
 ) -> None:
-    """Write *images* through *write* in both forms at once, the layers compressed as they are.
+    """Write *images* through *write* for an engine, the layers compressed as they are.
 
-    Every Docker and Podman loads that: old ones read manifest.json, new ones the layout. Raise
-    IntegrityError if a blob is missing or damaged.
+    Every Docker and Podman reads manifest.json. With *has_layout* it is an OCI layout as well, by
+    which a new Docker keeps the manifests. Raise IntegrityError if a blob is missing or damaged.
     """
     tar, layout = TarWriter(write), Layout(store)
-    _write_oci(store, images, tar)
+    if has_layout:
+        _write_oci(store, images, tar)
+    else:
+        _write_blobs(store, images, tar)
     names: dict[str, list[str]] = {}
     for reference, image in images:
         names.setdefault(image.digest, []).extend([str(reference)] if reference else [])
@@ -88,11 +93,17 @@ def _blob_name(descriptor: Descriptor) -> str:
 def _write_oci(
     store: Store, images: Sequence[tuple[Reference | None, Descriptor]], tar: TarWriter
 ) -> None:
+    _put(tar, "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
+    _put(tar, "index.json", encode(Index(2, INDEX, tuple(image for _, image in images))))
+    _write_blobs(store, images, tar)
+
+
+def _write_blobs(
+    store: Store, images: Sequence[tuple[Reference | None, Descriptor]], tar: TarWriter
+) -> None:
     layout, blobs = Layout(store), Blobs(store)
     for folder in ("blobs", "blobs/sha256"):  # some that read it do not make them otherwise
         tar.add(Entry(path=folder, kind="dir", mode=0o755))
-    _put(tar, "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
-    _put(tar, "index.json", encode(Index(2, INDEX, tuple(image for _, image in images))))
     written: set[str] = set()
     for _, image in images:
         manifest = layout.manifest(image)
