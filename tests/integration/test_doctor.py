@@ -99,6 +99,25 @@ def test_nothing_is_installed(laststage, fresh: Laststage, tmp_path: Path) -> No
     assert found["overlay"]["status"] == "ok"
 
 
+def test_a_runtime_that_does_not_work(laststage, tmp_path: Path) -> None:
+    for name in ("crun", "runc"):
+        (tmp_path / name).write_text("#!/bin/sh\nexit 3\n")
+        (tmp_path / name).chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    found = checks(laststage, "--offline", expect=1, PATH=path)
+    assert found["runtime"]["status"] == "missing"
+    assert "status 3" in found["runtime"]["found"]
+
+
+def test_root_of_one_id(laststage, fresh: Laststage) -> None:
+    prefix = ("unshare", "--user", "--map-root-user")
+    inside = Laststage(fresh.store, fresh.home, prefix, fresh.python, fresh.extra)
+    done = inside("doctor", "--json", "--offline", expect=None)
+    [ids] = [check for check in json.loads(done.stdout) if check["name"] == "ids"]
+    assert ids["status"] == "limited"
+    assert ids["found"] == "root of a user namespace with 1 ids"
+
+
 def test_a_store_that_overlay_cannot_use(laststage, tmp_path: Path) -> None:
     parts = {name: tmp_path / name for name in ("lower", "upper", "work", "merged")}
     for part in parts.values():

@@ -125,9 +125,20 @@ def _setting(path: str) -> str:
 
 
 def _ids(here: Distribution, path: str) -> Iterator[Check]:
-    """Yield what gives an ordinary user more ids than one; root has them all."""
+    """Yield what gives an ordinary user more ids than one; root has all of its namespace."""
+    consequence = "files can have one owner alone, and steps run as root alone"
     if os.geteuid() == 0:
-        yield Check("ids", "ok", "root: every owner can be set")
+        number = min(_mapped("/proc/self/uid_map"), _mapped("/proc/self/gid_map"))
+        if number >= _ENOUGH:
+            yield Check("ids", "ok", "root: every owner can be set")
+        else:
+            yield Check(
+                "ids",
+                "limited",
+                f"root of a user namespace with {number} ids",
+                consequence if number == 1 else "higher ids cannot own files",
+                f"give the namespace or container around this {_ENOUGH} ids",
+            )
         return
     import pwd
     import shutil
@@ -137,7 +148,6 @@ def _ids(here: Distribution, path: str) -> Iterator[Check]:
         name = pwd.getpwuid(uid).pw_name
     except KeyError:
         name = str(uid)
-    consequence = "files can have one owner alone, and steps run as root alone"
     helpers = {tool: shutil.which(tool, path=path) for tool in ("newuidmap", "newgidmap")}
     useless = [tool for tool, found in helpers.items() if found is None or not _may_map(found)]
     if useless:
@@ -162,6 +172,11 @@ def _ids(here: Distribution, path: str) -> Iterator[Check]:
         if enough
         else f"sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {name}",
     )
+
+
+def _mapped(path: str) -> int:
+    """Return how many ids there are in this process's namespace."""
+    return sum(int(line.split()[2]) for line in _setting(path).splitlines())
 
 
 def _may_map(program: str) -> bool:

@@ -42,7 +42,11 @@ class Probe:
         self._child = os.fork()
         if self._child == 0:
             try:
-                os.write(writing, json.encode(_probed(folder, path)))
+                try:
+                    found = _probed(folder, path)
+                except Exception as error:  # whatever it is, it is what a build would meet
+                    found = Probed(f"{type(error).__name__}: {error}")
+                os.write(writing, json.encode(found))
             finally:
                 os._exit(0)
         os.close(writing)
@@ -131,14 +135,14 @@ def _start(folder: str, path: str) -> str | None:
     except MachineError:
         return None
     try:
-        runtime.run(
+        status = runtime.run(
             SandboxSpec(root=f"{folder}/root", argv=("/nothing",), network="none"), _discard
         )
     except CommandNotFoundError:
         return ""  # all was set up, and then there was no such program: none was put there
     except (MachineError, OSError) as error:
         return str(error)
-    return ""
+    return f"it ended with status {status} and started nothing"
 
 
 def _discard(_line: str) -> None:
