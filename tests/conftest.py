@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import stat
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -21,6 +23,21 @@ settings.load_profile("laststage")
 def pytest_addoption(parser: pytest.Parser) -> None:
     with contextlib.suppress(ValueError):  # a folder's own may have it already
         parser.addoption("--update-golden", action="store_true", help="rewrite expected files")
+        parser.addoption(
+            "--as", choices=("root", "ordinary", "alone"), default="root", dest="run_as",
+            help="who builds in integration tests: root, an ordinary user with subordinate ids, "
+            "or one without any",
+        )  # fmt: skip
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Have the tests' folders where another user can get at them, if another user builds."""
+    if config.getoption("run_as") != "root" and not config.option.basetemp:
+        folder = tempfile.mkdtemp(prefix="laststage-tests-")
+        os.chmod(folder, 0o755)
+        config.option.basetemp = f"{folder}/tests"
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ import pytest
 
 from .images import Image
 from .mirror import TamperingMirror, real_mirrors
+from .people import lacking, person
 from .serving import Server, running
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -165,14 +166,43 @@ def session_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
+def run_as(request: pytest.FixtureRequest) -> str:
+    """Who builds: root, an ordinary user, or one without subordinate ids (--as)."""
+    return str(request.config.getoption("run_as"))
+
+
+@pytest.fixture(autouse=True)
+def _for_who_builds(request: pytest.FixtureRequest, run_as: str) -> None:
+    """Let who builds read and write what the test makes; leave out tests that are root's."""
+    if run_as == "root":
+        return
+    marker = request.node.get_closest_marker("as_root")
+    if marker is not None:
+        pytest.skip(f"as root only: {marker.args[0]}")
+    laststage: Laststage = request.getfixturevalue("laststage")
+    if "tmp_path" in request.fixturenames:
+        folder: Path = request.getfixturevalue("tmp_path")
+        owner = laststage.home.stat()
+        os.chown(folder, owner.st_uid, owner.st_gid)
+        for above in (folder, *list(folder.parents)[:2]):
+            os.chmod(above, 0o755)
+
+
+@pytest.fixture(scope="session")
 def store(session_folder: Path) -> Path:
     """The store that most tests share. It is empty before the first build."""
     return session_folder / "store"
 
 
 @pytest.fixture(scope="session")
-def laststage(session_folder: Path, store: Path) -> Laststage:
+def laststage(
+    request: pytest.FixtureRequest, session_folder: Path, store: Path, run_as: str
+) -> Laststage:
     """The command line over the shared store."""
+    if run_as != "root":
+        user: Laststage = request.getfixturevalue("ordinary")
+        owned(session_folder, user.home)
+        return user.on(store)
     home = session_folder / "home"
     home.mkdir(exist_ok=True)
     return Laststage(store, home)
@@ -210,6 +240,7 @@ def lend_packages(laststage: Laststage, report: Mapping[str, Any], other: Lastst
         for package in base["packages"]:
             name = f"{package['digest'].removeprefix('sha256:')}.deb"
             shutil.copyfile(source / name, target / name)
+    owned(other.store, other.home)
 
 
 @pytest.fixture
@@ -300,33 +331,43 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
 
 
 @pytest.fixture(scope="session")
-def ordinary(session_folder: Path, laststage: Laststage) -> Iterator[Laststage]:
+def ordinary(session_folder: Path, library: Path, run_as: str) -> Iterator[Laststage]:
     """The command line as an ordinary user with subordinate ids, a home, and a store of its own."""
-    name, home = "laststage-tester", session_folder / "tester"
-    for tool in ("useradd", "runuser", "newuidmap"):
-        if shutil.which(tool) is None:
-            unavailable(f"needs {tool}: apt-get install passwd util-linux uidmap")
-    subprocess.run(["userdel", name], capture_output=True)
-    subprocess.run(["useradd", "--create-home", "--home-dir", home, name], check=True)
-    try:
-        ids = ["--add-subuids", "700000-765535", "--add-subgids", "700000-765535"]
-        subprocess.run(["usermod", *ids, name], check=True)
-        prefix = ("runuser", "-u", name, "--")
-        extra = {"PYTHONPATH": str(library(session_folder))}
-        system = f"/usr/bin/python3.{sys.version_info.minor}"
-        users = [
-            Laststage(home / "store", home, prefix, python, extra)
-            for python in (sys.executable, system)
-        ]
-        user = next((u for u in users if u("--version", expect=None).returncode == 0), None)
-        if user is None:
-            unavailable(f"an ordinary user can run neither {sys.executable} nor {system}")
-        yield user
-    finally:
-        subprocess.run(["userdel", name], check=True, capture_output=True)
+    home = session_folder / "tester"
+    with person(f"laststage-{os.getpid()}", home, has_ids=run_as != "alone") as prefix:
+        yield _of_user(home, prefix, library)
 
 
-def library(folder: Path) -> Path:
+@pytest.fixture(scope="session")
+def alone(session_folder: Path, library: Path) -> Iterator[Laststage]:
+    """The command line as an ordinary user without subordinate ids."""
+    home = session_folder / "alone"
+    with person(f"alone-{os.getpid()}", home, has_ids=False) as prefix:
+        yield _of_user(home, prefix, library)
+
+
+def _of_user(home: Path, prefix: tuple[str, ...], library: Path) -> Laststage:
+    extra = {"PYTHONPATH": str(library)}
+    system = f"/usr/bin/python3.{sys.version_info.minor}"
+    users = [
+        Laststage(home / "store", home, prefix, python, extra)
+        for python in (sys.executable, system)
+    ]
+    user = next((u for u in users if u("--version", expect=None).returncode == 0), None)
+    if user is None:
+        unavailable(f"an ordinary user can run neither {sys.executable} nor {system}")
+    return user
+
+
+@pytest.fixture(scope="session")
+def library(session_folder: Path) -> Path:
+    """A copy of laststage and what it imports, which every user can read."""
+    if lacking():
+        unavailable(f"needs {lacking()}: apt-get install passwd util-linux uidmap")
+    return library_in(session_folder)
+
+
+def library_in(folder: Path) -> Path:
     """Return a copy of laststage and what it imports, which every user can read."""
     target = folder / "library"
     for name in ("deflate", "laststage", "msgspec", "pysequoia", "urllib3"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -138,8 +139,8 @@ def test_no_oci_runtime(laststage, unharmed, app: Path, runtime_names, tmp_path:
     ]
     assert hidden
     script = f'{" && ".join(hidden)} && exec "$@"'
-    hiding = type(laststage)(
-        laststage.store, laststage.home, ("unshare", "--mount", "sh", "-c", script, "sh")
+    hiding = replace(
+        laststage, prefix=("unshare", "--mount", "sh", "-c", script, "sh", *laststage.prefix)
     )
     (app / "main.go").write_text((app / "main.go").read_text() + "// changed\n")
     done = hiding("build", "-t", "bad", app, expect=1)

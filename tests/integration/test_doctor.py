@@ -78,7 +78,9 @@ def test_a_machine_that_builds(laststage) -> None:
 def test_a_user_without_ids(alone: Laststage) -> None:
     if alone("--version", expect=None).returncode != 0:
         unavailable("an ordinary user cannot run this Python")
-    found = {c["name"]: c for c in json.loads(alone("doctor", "--json", expect=None).stdout)["machine"]}
+    found = {
+        c["name"]: c for c in json.loads(alone("doctor", "--json", expect=None).stdout)["machine"]
+    }
     assert found["ids"]["status"] == "limited"
     assert found["ids"]["found"] == "0 subordinate user ids, 0 group ids"
     assert "usermod --add-subuids" in found["ids"]["remedy"]
