@@ -24,9 +24,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     with contextlib.suppress(ValueError):  # a folder's own may have it already
         parser.addoption("--update-golden", action="store_true", help="rewrite expected files")
         parser.addoption(
-            "--as", choices=("root", "ordinary", "alone"), default="root", dest="run_as",
+            "--as",
+            choices=("root", "ordinary", "alone"),
+            default="root",
+            dest="run_as",
             help="who builds in integration tests: root, an ordinary user with subordinate ids, "
             "or one without any",
+        )
+        parser.addoption(
+            "--packages", metavar="FOLDER",
+            help="where integration tests find Debian's packages of an earlier run, and leave theirs",
         )  # fmt: skip
 
 

@@ -197,15 +197,32 @@ def store(session_folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def laststage(
     request: pytest.FixtureRequest, session_folder: Path, store: Path, run_as: str
-) -> Laststage:
+) -> Iterator[Laststage]:
     """The command line over the shared store."""
-    if run_as != "root":
-        user: Laststage = request.getfixturevalue("ordinary")
-        owned(session_folder, user.home)
-        return user.on(store)
     home = session_folder / "home"
     home.mkdir(exist_ok=True)
-    return Laststage(store, home)
+    who = Laststage(store, home)
+    if run_as != "root":
+        user: Laststage = request.getfixturevalue("ordinary")
+        status = user.home.stat()
+        os.chown(session_folder, status.st_uid, status.st_gid)
+        who = user.on(store)
+    kept = request.config.getoption("packages")
+    if kept is None:
+        yield who
+        return
+    held = store / "debian" / "packages"
+    _copy_packages(Path(kept), held)
+    owned(store, who.home)
+    yield who
+    _copy_packages(held, Path(kept))
+
+
+def _copy_packages(source: Path, target: Path) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    for path in source.glob("*.deb"):
+        if not (target / path.name).exists():
+            shutil.copyfile(path, target / path.name)
 
 
 @pytest.fixture(scope="session")
@@ -252,9 +269,11 @@ def fresh(laststage: Laststage, tmp_path: Path) -> Iterator[Laststage]:
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> Path:
+def app(laststage: Laststage, tmp_path: Path) -> Path:
     """A copy of the calculator to change."""
-    return Path(shutil.copytree(EXAMPLES / "go-calculator", tmp_path / "app"))
+    folder = Path(shutil.copytree(EXAMPLES / "go-calculator", tmp_path / "app"))
+    owned(folder, laststage.home)
+    return folder
 
 
 @pytest.fixture
@@ -386,7 +405,7 @@ def owned(path: Path, like: Path) -> None:
     """Give *path* and what is in it the owner of *like*."""
     status = like.stat()
     for below in (path, *path.rglob("*")):
-        os.chown(below, status.st_uid, status.st_gid)
+        os.chown(below, status.st_uid, status.st_gid, follow_symlinks=False)
 
 
 @pytest.fixture(scope="session")

@@ -118,7 +118,7 @@ def test_what_is_copied_from_a_stage_is_the_same(
 
 
 def test_with_one_id_files_keep_their_owners(alone: Laststage, fresh, context: Path) -> None:
-    text = f"{BUSYBOX}{OWNED}RUN echo more >> /kept/file && touch /kept/mine\n"
+    text = f"{BUSYBOX}{OWNED}RUN echo more >> /kept/file && touch /kept/mine && chmod 600 /kept/setuid\n"
     expected, _ = built(fresh, context, text)
     image, said = built(alone, context, text)
     assert "no subordinate ids for alone-" in said
@@ -126,7 +126,7 @@ def test_with_one_id_files_keep_their_owners(alone: Laststage, fresh, context: P
     assert image.config["rootfs"] == expected.config["rootfs"]
     assert owners(image) == {
         "file": "33:34 644",
-        "setuid": "1000:1000 4755",
+        "setuid": "1000:1000 600",
         "closed": "0:0 0",
         "folder": "0:0 755",
         "mine": "0:0 644",

@@ -101,15 +101,26 @@ def test_what_is_laid_down_again_is_as_it_was_said_last(as_nobody) -> None:
     as_nobody(check)
 
 
+def test_a_mode_that_a_step_gave_counts_before_the_noted_one(as_nobody) -> None:
+    def check(root: str) -> None:
+        unpacker = Unpacker(root, overlay=True)
+        unpacker.add(Entry(path="a", kind="file", mode=0o444, uid=33))
+        os.chmod(f"{root}/a", 0o755)
+        [entry] = [entry for entry, _ in scan(root, overlay=True) if entry.path]
+        assert (entry.uid, entry.mode) == (33, 0o755)
+
+    as_nobody(check)
+
+
 def test_notes_count_only_in_what_is_our_own(tmp_path: Path) -> None:
     """A context, or an image, cannot make a device of a file by an attribute."""
     forged = "user.laststage.stat"
     (tmp_path / "file").write_text("")
-    os.setxattr(tmp_path / "file", forged, b"char 666 0 0 1 3")
+    os.setxattr(tmp_path / "file", forged, b"char 666 0 0 1 3 644")
     [entry] = [entry for entry, _ in scan(str(tmp_path)) if entry.path]
     assert (entry.kind, entry.xattrs) == ("file", ())
     (tmp_path / "own").mkdir()
     unpacker = Unpacker(str(tmp_path / "own"), overlay=True)
-    xattrs = ((forged, b"char 666 0 0 1 3"), ("user.laststage.whiteout", b"y"))
+    xattrs = ((forged, b"char 666 0 0 1 3 644"), ("user.laststage.whiteout", b"y"))
     unpacker.add(Entry(path="file", kind="file", mode=0o644, xattrs=xattrs))
     assert [entry.kind for entry, _ in scan(str(tmp_path / "own"), overlay=True)] == ["dir", "file"]

@@ -111,7 +111,8 @@ def set_owner(full: str, uid: int, gid: int) -> None:
     status = os.lstat(full)
     if own_ids(status) != (uid, gid):
         kind: Kind = "dir" if stat.S_ISDIR(status.st_mode) else "file"
-        note(full, Status(kind, stat.S_IMODE(status.st_mode), uid, gid))
+        mode = stat.S_IMODE(status.st_mode)
+        note(full, Status(kind, mode, uid, gid), mode)
 
 
 def own_ids(status: os.stat_result) -> tuple[int, int]:
@@ -123,15 +124,16 @@ def own_ids(status: os.stat_result) -> tuple[int, int]:
     return uid, gid
 
 
-def note(target: int | str, status: Status) -> None:
-    """Note what *target* should be. Raise UnnotableError if the file system keeps no notes.
+def note(target: int | str, status: Status, mode: int) -> None:
+    """Note what *target*, of that *mode* on disk, should be.
 
-    Links and the like can have none: their owner is forgotten.
+    Links and the like can have no notes: their owner is forgotten. Raise UnnotableError if the file
+    system keeps none.
     """
     if status.kind in ("symlink", "fifo"):
         return
     major, minor = status.device
-    text = f"{status.kind} {status.mode:o} {status.uid} {status.gid} {major} {minor}"
+    text = f"{status.kind} {status.mode:o} {status.uid} {status.gid} {major} {minor} {mode:o}"
     _note(target, _STAT, text.encode())
 
 
@@ -141,8 +143,11 @@ def forget(full: str) -> None:
         os.removexattr(full, _STAT, follow_symlinks=False)
 
 
-def noted(full: str, names: list[str]) -> Status | None:
-    """Return what the note on *full* says, whose attributes are *names*; None if there is none."""
+def noted(full: str, names: list[str], mode: int) -> Status | None:
+    """Return what the note on *full* says, whose attributes are *names*; None if there is none.
+
+    If its *mode* on disk is another than when that was noted, a step has given it this one.
+    """
     if _STAT not in names:
         return None
     words = os.getxattr(full, _STAT, follow_symlinks=False).decode().split()
@@ -150,8 +155,9 @@ def noted(full: str, names: list[str]) -> Status | None:
     for known in ("file", "char", "block"):
         if words[0] == known:
             kind = known
-    uid, gid, major, minor = map(int, words[2:])
-    return Status(kind, int(words[1], 8), uid, gid, (major, minor))
+    uid, gid, major, minor = map(int, words[2:6])
+    meant, on_disk = int(words[1], 8), int(words[6], 8)
+    return Status(kind, meant if mode == on_disk else mode, uid, gid, (major, minor))
 
 
 def note_attribute(full: str, name: str, value: bytes) -> None:

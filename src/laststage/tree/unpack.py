@@ -102,7 +102,7 @@ class Unpacker:
             case "char" | "block":
                 self._remove(full)
                 if not marks.make_device(full, entry.kind, entry.device):
-                    self._note(full, entry)
+                    self._note(full, entry, 0o600)
                     os.utime(full, (entry.mtime, entry.mtime))
                     return full
         self._settle(entry, full)
@@ -152,7 +152,7 @@ class Unpacker:
             is_like_it &= marks.change_owner(descriptor, entry.uid, entry.gid)
             status = os.fstat(descriptor)
         if not is_like_it and self._keep_owner:
-            marks.note(descriptor, _status(entry))
+            marks.note(descriptor, _status(entry), mode)
         if stat.S_IMODE(status.st_mode) != mode:
             os.fchmod(descriptor, mode)
         os.utime(descriptor, (entry.mtime, entry.mtime))
@@ -163,8 +163,8 @@ class Unpacker:
             return entry.mode
         return entry.mode | (0o700 if entry.kind == "dir" else 0o600)
 
-    def _note(self, full: str, entry: Entry) -> None:
-        marks.note(full, _status(entry))
+    def _note(self, full: str, entry: Entry, mode: int) -> None:
+        marks.note(full, _status(entry), mode)
         self._noted.add(full)
 
     def _directory(self, full: str, entry: Entry) -> None:
@@ -190,7 +190,7 @@ class Unpacker:
                 marks.own_ids(os.lstat(full)) == (entry.uid, entry.gid)
             )
             if entry.kind != "hardlink" and (not is_like_it or mode != entry.mode):
-                self._note(full, entry)
+                self._note(full, entry, mode)
             elif full in self._noted and entry.kind == "dir":
                 marks.forget(full)
         if entry.kind != "symlink":
