@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from laststage.tree import marks
 from laststage.tree.entry import Entry
 from laststage.tree.scan import scan
 from laststage.tree.unpack import Unpacker
@@ -112,15 +113,28 @@ def test_a_mode_that_a_step_gave_counts_before_the_noted_one(as_nobody) -> None:
     as_nobody(check)
 
 
+def test_an_owner_that_a_step_gave_counts_before_the_noted_one(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    path = tmp_path / "a"
+    path.write_text("")
+    marks.note(str(path), marks.Status("file", 0o644, 70000, 70000), 0o644)
+    owner = [(e.uid, e.gid) for e, _ in scan(str(tmp_path), own=True)][1]
+    assert owner == (70000, 70000)
+    os.chown(path, 5, 0)
+    owner = [(e.uid, e.gid) for e, _ in scan(str(tmp_path), own=True)][1]
+    assert owner == (5, 0)
+
+
 def test_notes_count_only_in_what_is_our_own(tmp_path: Path) -> None:
     """A context, or an image, cannot make a device of a file by an attribute."""
     forged = "user.laststage.stat"
     (tmp_path / "file").write_text("")
-    os.setxattr(tmp_path / "file", forged, b"char 666 0 0 1 3 644")
+    os.setxattr(tmp_path / "file", forged, b"char 666 644 0 0 1 3 0 0")
     [entry] = [entry for entry, _ in scan(str(tmp_path)) if entry.path]
     assert (entry.kind, entry.xattrs) == ("file", ())
     (tmp_path / "own").mkdir()
     unpacker = Unpacker(str(tmp_path / "own"), overlay=True)
-    xattrs = ((forged, b"char 666 0 0 1 3 644"), ("user.laststage.whiteout", b"y"))
+    xattrs = ((forged, b"char 666 644 0 0 1 3 0 0"), ("user.laststage.whiteout", b"y"))
     unpacker.add(Entry(path="file", kind="file", mode=0o644, xattrs=xattrs))
     assert [entry.kind for entry, _ in scan(str(tmp_path / "own"), overlay=True)] == ["dir", "file"]

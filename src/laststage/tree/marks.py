@@ -125,15 +125,16 @@ def own_ids(status: os.stat_result) -> tuple[int, int]:
 
 
 def note(target: int | str, status: Status, mode: int) -> None:
-    """Note what *target*, of that *mode* on disk, should be.
+    """Note what *target*, which will have *mode* on disk, should be.
 
     Links and the like can have no notes: their owner is forgotten. Raise UnnotableError if the file
     system keeps none.
     """
     if status.kind in ("symlink", "fifo"):
         return
-    major, minor = status.device
-    text = f"{status.kind} {status.mode:o} {status.uid} {status.gid} {major} {minor} {mode:o}"
+    owner = own_ids(os.fstat(target) if isinstance(target, int) else os.lstat(target))
+    numbers = (status.uid, status.gid, *status.device, *owner)
+    text = f"{status.kind} {status.mode:o} {mode:o} {' '.join(map(str, numbers))}"
     _note(target, _STAT, text.encode())
 
 
@@ -143,10 +144,10 @@ def forget(full: str) -> None:
         os.removexattr(full, _STAT, follow_symlinks=False)
 
 
-def noted(full: str, names: list[str], mode: int) -> Status | None:
+def noted(full: str, names: list[str], status: os.stat_result) -> Status | None:
     """Return what the note on *full* says, whose attributes are *names*; None if there is none.
 
-    If its *mode* on disk is another than when that was noted, a step has given it this one.
+    What a step has changed since counts before what was noted: *status* is the file's own.
     """
     if _STAT not in names:
         return None
@@ -155,9 +156,12 @@ def noted(full: str, names: list[str], mode: int) -> Status | None:
     for known in ("file", "char", "block"):
         if words[0] == known:
             kind = known
-    uid, gid, major, minor = map(int, words[2:6])
-    meant, on_disk = int(words[1], 8), int(words[6], 8)
-    return Status(kind, meant if mode == on_disk else mode, uid, gid, (major, minor))
+    meant, before = int(words[1], 8), int(words[2], 8)
+    uid, gid, major, minor, *owner = map(int, words[3:])
+    now, mode = own_ids(status), stat.S_IMODE(status.st_mode)
+    if list(now) != owner:
+        uid, gid = now
+    return Status(kind, meant if mode == before else mode, uid, gid, (major, minor))
 
 
 def note_attribute(full: str, name: str, value: bytes) -> None:

@@ -93,9 +93,7 @@ def entry_of(
     """Return the entry for the file at *full*, named *path*, whose lstat is *status*."""
     own = own or overlay
     names = _attributes(full)
-    means = (noted(full, names, stat.S_IMODE(status.st_mode)) if own else None) or _plainly(
-        status, own=own
-    )
+    means = (noted(full, names, status) if own else None) or _plainly(status, own=own)
     kind = means.kind
     return Entry(
         path=path,
