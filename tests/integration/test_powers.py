@@ -25,6 +25,7 @@ RUN rm -r /gone /again && mkdir -p /again/in && touch /again/in/b && mv /moved /
     && chmod u+s /changes && mkdir -p /all/of/it && touch /all/of/it/a && touch /tmp/x && rm /tmp/x
 RUN --mount=type=bind,from=first,source=/bin,target=/mnt,rw touch /mnt/b && ls /mnt > /seen
 """
+CAPABILITY = bytes.fromhex("0100000200200000000000000000000000000000")  # net_raw+ep
 OWNED = """\
 COPY --chown=33:34 file /kept/file
 COPY --chown=1000:1000 --chmod=4755 file /kept/setuid
@@ -157,14 +158,25 @@ def test_with_one_id_and_copies(alone: Laststage, without_overlay: Path, context
     assert copied.digest == mounted.digest
 
 
-def test_an_image_with_a_device_comes_back_with_it(
-    laststage, ordinary: Laststage, alone: Laststage, context: Path
+def test_devices_and_capabilities_stay_whoever_builds(
+    fresh, ordinary: Laststage, alone: Laststage, context: Path
 ) -> None:
-    """Who may not make a device keeps it all the same."""
+    """Who may not make a device keeps it all the same; a capability is not bound to a user."""
     subprocess.run(["mknod", context / "null", "c", "1", "3"], check=True)
-    subprocess.run(["tar", "-C", context, "-cf", context / "a.tar", "null"], check=True)
-    (context / "null").unlink()
-    text = f"{BUSYBOX}ADD a.tar /kept/\nRUN touch /x\nFROM scratch\nCOPY --from=tools /kept /kept\n"
+    (context / "able").write_text("able\n")
+    os.setxattr(context / "able", "security.capability", CAPABILITY)
+    tar = ["tar", "--xattrs", "--xattrs-include=*", "-C", context, "-cf", context / "a.tar"]
+    subprocess.run([*tar, "null", "able"], check=True)
+    for name in ("null", "able"):
+        (context / name).unlink()
+    text = (
+        f"{BUSYBOX}ADD a.tar /kept/\nRUN chmod 711 /kept/able\n"
+        "FROM scratch\nCOPY --from=tools /kept /kept\n"
+    )
+    image, _ = built(fresh, context, text)
+    null, able = image.members["kept/null"], image.members["kept/able"]
+    assert (null.type, null.devmajor, null.devminor) == (b"3", 1, 3)
+    noted = able.pax_headers["SCHILY.xattr.security.capability"]
+    assert noted.encode("utf-8", "surrogateescape") == CAPABILITY
     for who in (ordinary, alone):
-        member = built(who, context, text)[0].members["kept/null"]
-        assert (member.type, member.devmajor, member.devminor) == (b"3", 1, 3), who.home
+        assert built(who, context, text)[0].digest == image.digest, who.home

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from laststage.sandbox.emulation import adapted, pretending
@@ -71,6 +72,15 @@ def test_where_proc_is_masked_the_one_that_is_here_is_shared() -> None:
     assert mounts["/proc"]["options"] == ["rbind", "rprivate"]
     assert mounts["/sys"]["options"] == ["rbind", "rprivate", "ro"]
     assert mounts["/dev"]["type"] == "tmpfs"
+
+
+def test_where_no_host_can_be_named_the_name_that_is_here_stays() -> None:
+    found = adapted(config(), msgspec.structs.replace(SOME, hostname=False))
+    assert "hostname" not in found
+    kinds = {namespace["type"] for namespace in found["linux"]["namespaces"]}
+    assert "uts" not in kinds
+    assert "pid" in kinds
+    assert config()["hostname"]
 
 
 def test_why_no_step_can_run() -> None:

@@ -34,6 +34,8 @@ def adapted(config: Config, powers: Powers) -> Config:
     """
     if powers.proc == "shared":
         config = {**config, "mounts": [_shared(mount) for mount in config["mounts"]]}
+    if not powers.hostname:
+        config = _with_this_name(config)
     if powers.one_id:
         return _as_one(config)
     user = config["process"]["user"]
@@ -77,6 +79,14 @@ def _as_one(config: Config) -> Config:
     user = {**process["user"], "uid": 0, "gid": 0, "additionalGids": []}
     linux = {**config["linux"], "seccomp": pretending(config["linux"].get("seccomp"))}
     return {**config, "process": {**process, "user": user}, "linux": linux}
+
+
+def _with_this_name(config: Config) -> Config:
+    """Return *config* for a step that has the host name that is here."""
+    linux = config["linux"]
+    namespaces = [each for each in linux["namespaces"] if each["type"] != "uts"]
+    rest = {name: value for name, value in config.items() if name != "hostname"}
+    return {**rest, "linux": {**linux, "namespaces": namespaces}}
 
 
 def _shared(mount: Config) -> Config:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from collections.abc import Callable
 from functools import cache
 from typing import Literal, NamedTuple
 
@@ -96,11 +97,11 @@ def _with_mounts(lacks: tuple[Lack, ...]) -> Powers:
     except OSError as error:
         text = f"this machine refuses every mount ({error.strerror})"
         return _found(mounts=False, no_steps=Lack(text, _container_hint("its security profile")))
-    proc = _proc()
+    proc, hostname = _probed()
     if proc == "shared":
         text = "/proc is masked here: a step sees the processes of this container beside its own"
         lacks += (Lack(text, "a privileged container has none of it masked"),)
-    return _found(mounts=True, lacks=lacks, proc=proc)
+    return _found(mounts=True, lacks=lacks, proc=proc, hostname=hostname)
 
 
 def _found(
@@ -109,6 +110,7 @@ def _found(
     lacks: tuple[Lack, ...] = (),
     no_steps: Lack | None = None,
     proc: Literal["own", "shared"] = "own",
+    hostname: bool = True,
 ) -> Powers:
     counts = {"uid": 1, "gid": 1}
     if os.geteuid() == 0:
@@ -119,6 +121,7 @@ def _found(
         mounts=mounts,
         overlay=overlay_attributes(),
         proc=proc,
+        hostname=hostname,
         lacks=lacks,
         no_steps=no_steps,
     )
@@ -294,32 +297,47 @@ def _container_hint(what: str) -> str:
     )
 
 
-def _proc() -> Literal["own", "shared"]:
-    """Return whether a new /proc can be mounted: not where a part of the one here is covered."""
+def _probed() -> tuple[Literal["own", "shared"], bool]:
+    """Return what a step can have of its own: /proc, a host name.
+
+    In a namespace of users nobody mounts /proc where a part of the one here is covered. That is so in
+    containers, some of which let nobody name a host either.
+    """
     if not in_user_namespace():
-        return "own"
+        return "own", True
     with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as file:
         if not any(line.split()[4].startswith("/proc/") for line in file):
-            return "own"
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            syscalls.unshare(syscalls.CLONE_NEWPID | syscalls.CLONE_NEWNS)
-            status = _mounts_proc()
-        finally:
-            os._exit(status)
-    return "own" if os.waitpid(child, 0)[1] == 0 else "shared"
+            return "own", True
+    refused = _in_child(_refused_to_step)
+    return "shared" if refused & _NO_PROC else "own", not refused & _NO_NAME
 
 
-def _mounts_proc() -> int:
-    """Return 0 if the first process of a PID namespace can mount its /proc."""
+_NO_PROC, _NO_NAME = 1, 2
+
+
+def _refused_to_step() -> int:
+    new = syscalls.CLONE_NEWPID | syscalls.CLONE_NEWNS | syscalls.CLONE_NEWUTS
+    syscalls.unshare(new)
+    refused = _in_child(_mount_proc) and _NO_PROC
+    try:
+        syscalls.sethostname(b"laststage")
+    except OSError:
+        refused |= _NO_NAME
+    return refused
+
+
+def _mount_proc() -> int:
+    syscalls.mount("proc", "/proc", "proc")  # by the first process of its namespace
+    return 0
+
+
+def _in_child(function: Callable[[], int]) -> int:
+    """Return what *function* returns in a process of its own, every bit if it fails there."""
     child = os.fork()
     if child == 0:
-        status = 1
+        status = 255
         try:
-            syscalls.mount("proc", "/proc", "proc")
-            status = 0
+            status = function()
         finally:
             os._exit(status)
-    return 0 if os.waitpid(child, 0)[1] == 0 else 1
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -41,7 +41,8 @@ class Powers(Struct, frozen=True, kw_only=True):
     *uids* and *gids* count the ids it can use, from 0 on. With *mounts* it has a mount namespace of
     its own, without it can neither mount nor run steps. *overlay* is the kind of attribute that
     overlay notes things in, "" where there is no overlay and layers are copied. *proc* says whether
-    a step can have a /proc of its own or sees the one that is here. *lacks* is what people are told,
+    a step can have a /proc of its own or sees the one that is here, *hostname* whether it can have a
+    host name of its own. *lacks* is what people are told,
     *no_steps* why no step can run.
     """
 
@@ -50,6 +51,7 @@ class Powers(Struct, frozen=True, kw_only=True):
     mounts: bool
     overlay: Literal["trusted", "user", ""]
     proc: Literal["own", "shared"] = "own"
+    hostname: bool = True
     lacks: tuple[Lack, ...] = ()
     no_steps: Lack | None = None
 

@@ -8,6 +8,7 @@ import struct
 from typing import Final
 
 CLONE_NEWNS: Final = 0x00020000
+CLONE_NEWUTS: Final = 0x04000000
 CLONE_NEWUSER: Final = 0x10000000
 CLONE_NEWPID: Final = 0x20000000
 MS_NOSUID: Final = 0x2
@@ -83,6 +84,11 @@ def install_filter(code: bytes) -> None:
     program = struct.pack("HP", len(code) // 8, ctypes.addressof(instructions))
     result = _libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, program, 0, 0)
     _check(result, "seccomp")
+
+
+def sethostname(name: bytes) -> None:
+    """Name the host of this UTS namespace, see sethostname(2). Raise OSError."""
+    _check(_libc.sethostname(name, len(name)), "sethostname")
 
 
 def _check(result: int, subject: str) -> None:
