@@ -56,7 +56,11 @@ def together(local: Local, contexts: list[Path]) -> list[str]:
             processes.append(
                 subprocess.Popen(line, stdout=file, stderr=file, env=local.laststage.env)
             )
-    status = [process.wait(90) for process in processes]
+    try:
+        status = [process.wait(90) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
     said = [log.read_text() for log in logs]
     assert status == [0] * len(contexts), "\n".join(said)
     return said

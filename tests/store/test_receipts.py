@@ -80,6 +80,10 @@ CHANGES: dict[str, Callable[[Case], object]] = {
     "index damaged": lambda case: case.index.write_bytes(b"\xff\xfe"),
     "receipt damaged": lambda case: Path(receipt_path(case.root, KEY)).write_bytes(b"\xff\n\n"),
     "receipt empty": lambda case: Path(receipt_path(case.root, KEY)).write_bytes(b""),
+    "receipt cut off": lambda case: os.truncate(receipt_path(case.root, KEY), 200),
+    "receipt without its end": lambda case: os.truncate(
+        receipt_path(case.root, KEY), os.stat(receipt_path(case.root, KEY)).st_size - 1
+    ),
     "receipt gone": lambda case: os.unlink(receipt_path(case.root, KEY)),
 }
 

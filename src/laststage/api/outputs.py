@@ -19,6 +19,7 @@ from laststage.model.size import human_size
 from laststage.oci.archive import save, stream
 from laststage.oci.documents import Descriptor, decode
 from laststage.store.atomic import Staged, disk_errors
+from laststage.store.snapshots import sync_all
 from laststage.tree.scan import scan
 from laststage.tree.tar import TarWriter
 from laststage.tree.unpack import Unpacker, file_pieces
@@ -114,3 +115,4 @@ def _write_local(workspace: Workspace, report: BuildReport, destination: str) ->
                     entry = structs.replace(entry, mode=entry.mode & ~_SET_IDS)
                 unpacker.add(entry, file_pieces(folder.full(entry.path), entry.kind))
             unpacker.close()
+        sync_all(destination)

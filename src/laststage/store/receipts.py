@@ -29,7 +29,7 @@ def signature(path: str, root: str) -> str:
     """
     try:
         status = os.lstat(path)
-    except OSError:
+    except (OSError, ValueError):  # a receipt that a power cut spoilt may hold no path at all
         return "-"
     state = f"{status.st_size} {status.st_mode} {status.st_ino} {status.st_mtime_ns}"
     return state if path.startswith(f"{root}/") else f"{state} {status.st_ctime_ns}"
@@ -41,22 +41,26 @@ def valid_output(root: str, key: str) -> str | None:
         with open(
             receipt_path(root, key), encoding="utf-8", errors="surrogateescape", newline=""
         ) as file:
-            head, _, output = file.read().partition("\n\n")
+            version, _, text = file.read().partition("\n")
     except OSError:
         return None
+    # it is not synced: after a power cut it may have lost its end
+    if version != f"{_VERSION} {len(text)}":
+        return None
+    head, _, output = text.partition("\n\n")
     lines = head.split("\n")
-    if len(lines) < 3 or lines[0] != _VERSION or lines[1] != key:
+    if len(lines) < 2 or lines[0] != key:
         return None
     try:
         with open(f"{root}/index.json", encoding="utf-8", errors="surrogateescape") as file:
             index = file.read()
-            for part in lines[2].split("\t"):
+            for part in lines[1].split("\t"):
                 # a part that begins with "!" must not be there
                 if (part[1:] in index) if part[:1] == "!" else (part not in index):
                     return None
     except OSError:
         return None
-    for line in lines[3:]:
+    for line in lines[2:]:
         state, _, path = line.partition("\t")
         if signature(path, root) != state:
             return None
@@ -72,4 +76,5 @@ def receipt_text(key: str, index: list[str], states: dict[str, str], output: str
     if any("\n" in path for path in states) or "\n" in key:
         return None
     rows = [f"{state}\t{path}" for path, state in states.items()]
-    return "\n".join([_VERSION, key, "\t".join(index), *rows]) + "\n\n" + output
+    text = "\n".join([key, "\t".join(index), *rows]) + "\n\n" + output
+    return f"{_VERSION} {len(text)}\n{text}"
