@@ -141,10 +141,18 @@ def test_what_was_promised_is_there(local: Local, power: Machine) -> None:
 
 
 def test_what_was_not_synced_is_not_trusted(local: Local, power: Machine) -> None:
-    """Snapshots are there, but without their content: they are made again."""
+    """Snapshots have their stamps, but not all of their content: they are made again."""
     context = local.write("steps", STEPS, file="1\n")
     digest = local.laststage.build(*local.line(context)[1:])["digest"]
+    stamps = list((power.view / "store" / "snapshots").glob("*/stamp"))
+    for stamp in stamps:
+        with stamp.open("rb") as file:
+            os.fsync(file.fileno())
     power.cut()
+    assert all(stamp.read_bytes() for stamp in stamps)
+    assert any(
+        not file.stat().st_size for stamp in stamps for file in stamp.parent.rglob("fs/[1-3]")
+    )
     shutil.rmtree(power.view / "store" / "receipts")
     (context / "file").write_text("2\n")
     said = local.laststage(*local.line(context)).stderr
