@@ -101,6 +101,21 @@ def test_different_builds_do_not_disturb_each_other(local: Local) -> None:
     sound.check_nothing_is_left()
 
 
+def test_at_once_is_faster_than_in_turn(local: Local) -> None:
+    """No lock is held for longer than it has to be. Steps that wait show that on any machine."""
+    text = OWN.replace("RUN md5sum", "RUN sleep 0.4; md5sum")
+    first = contexts(local, text)
+    started = time.monotonic()
+    for context in first:
+        local.laststage(*local.line(context))
+    in_turn = time.monotonic() - started
+    for context in first:
+        (context / "own").write_text(f"other {context.name}\n")
+    started = time.monotonic()
+    together(local, first)
+    assert in_turn / (time.monotonic() - started) > 1.5
+
+
 def test_who_runs_everything_again_waits_for_nobody(local: Local) -> None:
     context = local.write("slow", f"FROM base\nRUN echo run: begun; sleep 62.{os.getpid()}\n")
     first = local.laststage.start(*local.line(context))

@@ -14,7 +14,7 @@ from laststage.store.atomic import disk_errors
 from laststage.store.root import Store
 
 # how long who waits sleeps between two looks, in seconds
-_SHORTEST, _LONGEST = 0.002, 0.05
+_SHORTEST, _LONGEST = 0.002, 0.02
 
 
 @contextlib.contextmanager
