@@ -84,12 +84,14 @@ class _Parser(ArgumentParser):
 
 def error_text(error: LaststageError) -> str:
     """Return *error* as people read it: the place, what is wrong, and what to do."""
+    from laststage.cli.plain import printable
+
     place = f"{error.where}: " if error.where else ""
-    text = f"error[{error.code}]: {place}{error.message}"
+    text = printable(f"error[{error.code}]: {place}{error.message}")
     if error.excerpt:
         text = f"{text}\n{error.excerpt}"
     if error.hint:
-        text = f"{text}\nhint: {error.hint}"
+        text = f"{text}\nhint: {printable(error.hint)}"
     return text
 
 

@@ -88,9 +88,24 @@ def _line(event: Event) -> str | None:
 
 def one_line(text: str) -> str:
     """Return an instruction as one line, with single spaces."""
-    return " ".join(text.split())
+    return printable(" ".join(text.split()))
+
+
+def printable(text: str) -> str:
+    """Return *text* with what a terminal would obey written out, as in ``\\x1b``.
+
+    Names of files, and a Dockerfile's own words, may be made to write over what was said before.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        letter
+        if letter.isprintable() or letter == "\n"
+        else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
 
 
 def warning_text(event: Warned) -> str:
     """Return a warning with its place, if it has one."""
-    return f"{event.where}: {event.text}" if event.where else event.text
+    return printable(f"{event.where}: {event.text}" if event.where else event.text)
