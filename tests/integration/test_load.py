@@ -253,3 +253,30 @@ def test_an_image_that_says_little_of_itself(
     assert identifier(docker, "little:1") == made
     shown = docker("run", "--rm", "--network=none", "more", "/busybox", "ls", "/new", "/busybox")
     assert shown == "/busybox\n/new\n"
+
+
+def test_an_ordinary_user_hands_over_to_their_podman(
+    ordinary, give: Callable[[Path, Path], None], context: Path
+) -> None:
+    if shutil.which("podman") is None:
+        unavailable("needs podman: apt-get install podman")
+    (context / "Dockerfile").write_text(_HAND_OVER)
+    app = Path(shutil.copytree(context, ordinary.home / "handed"))
+    runtime = ordinary.home / "run"
+    runtime.mkdir(mode=0o700)
+    for folder in (app, runtime):
+        give(folder, ordinary.home)
+    env = {"XDG_RUNTIME_DIR": str(runtime), "STORAGE_DRIVER": "vfs"}
+    build = ("build", "-f", app / "Dockerfile", "-t", "handed", "--load=podman", app)
+
+    def podman(*words: str) -> subprocess.CompletedProcess[str]:
+        line = [*ordinary.prefix, "podman", *words]
+        more = {"env": {**ordinary.env, **env}, "cwd": ordinary.home}
+        return subprocess.run(line, capture_output=True, text=True, **more)
+
+    try:
+        assert "podman has handed:latest" in ordinary(*build, env=env).stderr
+        done = podman("images", "--format", "{{.Names}}")
+        assert "localhost/handed:latest" in done.stdout, done.stderr
+    finally:
+        podman("system", "migrate")  # ends the process that holds the user's namespace
