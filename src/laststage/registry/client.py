@@ -48,7 +48,7 @@ from laststage.registry.streaming import unavailable
 from laststage.store.blobs import Blobs
 from laststage.store.root import Store
 
-_THREADS = 3
+_THREADS = 4
 
 
 class Registry:
@@ -176,7 +176,8 @@ class Registry:
 
     def pull(self, reference: Reference, platform: Platform) -> RemoteImage:
         """Fetch an image into the store, whole, and tag it there as *reference*."""
-        image = self.describe(reference, platform)
+        with self._naming_tags(reference):
+            image = self._puller(reference).describe(platform, is_whole=True)
         self.fetch_layers(image)
         self._layout.tag(reference, image.descriptor)
         return image

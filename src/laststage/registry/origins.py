@@ -19,15 +19,16 @@ class Origins:
     def __init__(self, store: Store) -> None:
         self._records = Records(store, "origins", tuple[Place, ...])
 
-    def add(self, digest: Digest, place: Place) -> None:
+    def add(self, digest: Digest, place: Place, *, is_only: bool = False) -> None:
         """Remember that *place* has the blob.
 
-        A tag may name an image whose layers are only there, so this outlives a power cut as tags do.
+        Where that *is_only* there, not in the store, a tag may rely on this record: it then outlives
+        a power cut as tags do.
         """
         known = self.places(digest)
         if known[:1] != (place,):
             kept = (place, *(other for other in known if other != place))
-            self._records.put(digest.hex, kept[:_KEPT], sync=True)
+            self._records.put(digest.hex, kept[:_KEPT], sync=is_only)
 
     def places(self, digest: Digest) -> tuple[Place, ...]:
         """Return every repository that is known to have the blob."""

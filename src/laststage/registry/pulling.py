@@ -70,8 +70,11 @@ class Puller:
         self._origins = origins
         self._sink = sink
 
-    def describe(self, platform: Platform) -> RemoteImage:
-        """Store the documents of the image for *platform*; see Registry.describe."""
+    def describe(self, platform: Platform, *, is_whole: bool = False) -> RemoteImage:
+        """Store the documents of the image for *platform*; see Registry.describe.
+
+        *is_whole* says that its layers will be fetched before anything relies on them.
+        """
         name = str(self._reference)
         raw = top = self._manifest(selector(self._reference))
         for _ in range(_DEPTH):
@@ -93,7 +96,9 @@ class Puller:
         for document in {top.digest: top, raw.digest: raw}.values():
             self._blobs.put(document.data)
         for blob in {blob.digest: blob for blob in (manifest.config, *manifest.layers)}.values():
-            self._origins.add(blob.parsed_digest, self._place)
+            found_here = self._blobs.size(blob.parsed_digest) is not None
+            is_only = not is_whole and not found_here
+            self._origins.add(blob.parsed_digest, self._place, is_only=is_only)
         described = Descriptor(raw.media_type, str(raw.digest), len(raw.data), platform=found)
         return RemoteImage(self._reference, top.digest, described, manifest, config)
 
