@@ -184,8 +184,7 @@ def _for_who_builds(request: pytest.FixtureRequest, run_as: str) -> None:
         folder: Path = request.getfixturevalue("tmp_path")
         owner = laststage.home.stat()
         os.chown(folder, owner.st_uid, owner.st_gid)
-        for above in (folder, *list(folder.parents)[:2]):
-            os.chmod(above, 0o755)
+        folder.chmod(0o755)
 
 
 @pytest.fixture(scope="session")
@@ -206,6 +205,7 @@ def laststage(
         user: Laststage = request.getfixturevalue("ordinary")
         status = user.home.stat()
         os.chown(session_folder, status.st_uid, status.st_gid)
+        request.getfixturevalue("tmp_path_factory").getbasetemp().chmod(0o755)
         who = user.on(store)
     kept = request.config.getoption("packages")
     if kept is None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import EXAMPLES, unavailable
+from .conftest import EXAMPLES, owned, unavailable
 from .docker import Docker
 
 pytestmark = pytest.mark.integration
@@ -97,7 +97,10 @@ class Bases:
 
 @pytest.fixture(scope="module")
 def bases(laststage, docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Bases:
-    return Bases(laststage, docker, tmp_path_factory.mktemp("bases"))
+    folder = tmp_path_factory.mktemp("bases")
+    found = Bases(laststage, docker, folder)
+    owned(folder, laststage.home)
+    return found
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir()))
@@ -105,6 +108,7 @@ def test_docker_builds_what_init_writes(
     laststage, docker: Docker, bases: Bases, tmp_path: Path, name: str
 ) -> None:
     app = Path(shutil.copytree(EXAMPLES / name, tmp_path / "app"))
+    owned(app, laststage.home)
     report = laststage.build("-t", f"example-{name}", app, timeout=900)
     (app / "Dockerfile").write_text(report["dockerfile"])
     laststage("init", "--force", app)
