@@ -54,6 +54,8 @@ def docker(session_folder: Path) -> Iterator[Docker]:
         yield daemon
     finally:
         daemon.stop()
+        # what containers in the host's network leave mounted
+        subprocess.run(["umount", folder / "exec/netns/default"], capture_output=True)
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -166,5 +167,8 @@ def test_a_step_that_fills_the_disk(small, small_disk, tmp_path: Path) -> None:
 def copy(store: Path, other: Path, *parts: str) -> None:
     """Give the store *other* some of what *store* has."""
     other.mkdir(exist_ok=True)
+    shutil.copystat(store, other)
+    owner = store.stat()
+    os.chown(other, owner.st_uid, owner.st_gid)
     for part in parts:
         subprocess.run(["cp", "--archive", "--", store / part, other], check=True)

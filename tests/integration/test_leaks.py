@@ -55,11 +55,13 @@ def holders(laststage) -> Callable[[bytes], list[str]]:
 
 
 @pytest.fixture
-def agent(session_folder: Path) -> Iterator[Path]:
+def agent(session_folder: Path, laststage) -> Iterator[Path]:
     """A socket that answers each line that it is sent; its path is short, as it has to be."""
     path = session_folder / "agent"
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(path))
+        owner = laststage.home.stat()
+        os.chown(path, owner.st_uid, owner.st_gid)
         server.listen()
 
         def serve() -> None:
