@@ -158,6 +158,23 @@ def test_with_one_id_and_copies(alone: Laststage, without_overlay: Path, context
     assert copied.digest == mounted.digest
 
 
+def test_a_store_that_keeps_no_notes_is_refused(
+    alone: Laststage, place: Path, context: Path
+) -> None:
+    folder = place / "memory"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "ramfs", "ramfs", folder], check=True)
+    try:
+        folder.chmod(0o777)
+        (context / "Dockerfile").write_text(f"{BUSYBOX}{OWNED}RUN true\n")
+        user = alone.on(folder / "store")
+        done = user("build", "-f", context / "Dockerfile", context, expect=1)
+        assert "error[LS612]" in done.stderr
+        assert "the store must be on a file system that keeps user attributes" in done.stderr
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
 def test_devices_and_capabilities_stay_whoever_builds(
     fresh, ordinary: Laststage, alone: Laststage, context: Path
 ) -> None:

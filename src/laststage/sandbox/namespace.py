@@ -49,7 +49,10 @@ def powers() -> Powers:
 
 def in_user_namespace() -> bool:
     """Whether this process is in another user namespace than the machine's first."""
-    return os.readlink("/proc/self/ns/user") != _INITIAL
+    try:
+        return os.readlink("/proc/self/ns/user") != _INITIAL
+    except FileNotFoundError:  # a kernel that knows of no others
+        return False
 
 
 def single_cgroups() -> bool:
