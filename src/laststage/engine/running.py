@@ -14,7 +14,7 @@ from laststage.engine.mounts import Network, Outside, StepMounts
 from laststage.engine.owners import identity
 from laststage.engine.sources import Folder
 from laststage.engine.stubs import Stubs, way
-from laststage.errors import BuildError, IntegrityError
+from laststage.errors import BuildError, IntegrityError, MachineError, StoreError
 from laststage.graph.operations import RunOp
 from laststage.oci.layerstore import Layers
 from laststage.sandbox.limits import MemoryExceededError
@@ -22,6 +22,7 @@ from laststage.sandbox.namespace import powers
 from laststage.sandbox.overlay import overlay
 from laststage.sandbox.runtime import Runner
 from laststage.sandbox.spec import SandboxSpec
+from laststage.store.atomic import FULL, is_full
 from laststage.tree.marks import change_owner
 from laststage.tree.unpack import resolve
 
@@ -77,7 +78,7 @@ def run_step(
 
             spec = structs.replace(_spec(operation, merged, mounts, outside), network=network)
             try:
-                status = runner.run(spec, hear)
+                status = _run(runner, spec, hear, folder)
             except MemoryExceededError as error:
                 excerpt = "\n".join(tail)
                 raise StepFailedError(
@@ -86,12 +87,25 @@ def run_step(
             if status != 0 and outside.on_failure is not None:
                 outside.on_failure(spec)
         if status != 0:
+            hint = f"no space left in the store: {FULL}" if is_full(folder) else ""
             raise StepFailedError(
-                f"exit status {status}", excerpt="\n".join(tail), hint=_hint(status, operation)
+                f"exit status {status}",
+                excerpt="\n".join(tail),
+                hint=hint or _hint(status, operation),
             )
         stubs.remove()
         trusted.remove_from(upper)
         layers.snapshots.commit(folder, identifier)
+
+
+def _run(runner: Runner, spec: SandboxSpec, hear: Callable[[str], None], folder: str) -> int:
+    """Run *spec*; where the runtime fails because the disk of *folder* is full, say that."""
+    try:
+        return runner.run(spec, hear)
+    except MachineError as error:
+        if is_full(folder):
+            raise StoreError(f"no space left to run it: {error.message}", hint=FULL) from error
+        raise
 
 
 def _merged(lowers: list[str], folder: str, stack: contextlib.ExitStack) -> str:

@@ -38,13 +38,25 @@ def disk_errors(doing: str) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StoreError(
                 f"no space left while {doing}",
-                hint="free some space, or put the store elsewhere with --store",
+                hint=FULL,
             ) from error
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO):
             raise StoreError(
                 f"{error.strerror} while {doing}", where=error.filename or ""
             ) from error
         raise
+
+
+FULL = "free some space, or put the store elsewhere with --store"
+# less than any program needs to go on: bytes, and files
+_NO_BYTES, _NO_FILES = 1 << 16, 8
+
+
+def is_full(path: str) -> bool:
+    """Whether the file system that holds *path* has no room for anything more."""
+    status = os.statvfs(path)
+    no_files = status.f_files > 0 and status.f_favail < _NO_FILES
+    return status.f_bavail * status.f_frsize < _NO_BYTES or no_files
 
 
 class Staged:
