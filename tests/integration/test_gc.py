@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
+import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .local import Local, local_store
+from .conftest import Laststage
+from .local import BASE, BUSYBOX, Local, local_store
 from .test_cache import executed
 from .test_interruption import wait_until
 
@@ -189,3 +193,34 @@ def test_a_snapshot_of_before_a_power_cut_goes_at_once(local: Local) -> None:
         stamp.write_text("another boot")
     assert gc(local)["freed"]["snapshots"] > 0
     assert names(local, "snapshots") == set()
+
+
+def test_as_an_ordinary_user(ordinary: Laststage, give: Callable[[Path, Path], None]) -> None:
+    """Files of the user's subordinate ids go as well."""
+    folder = ordinary.home / "contexts"
+    folder.mkdir()
+    local = Local(ordinary, folder)
+    context = local.write("base", BASE)
+    shutil.copy(BUSYBOX, context / "busybox")
+    local.write(
+        "owned", "FROM base\nRUN mkdir /d && touch /d/f && chown -R 1000:1000 /d && chmod 700 /d\n"
+    )
+    give(folder, ordinary.home)
+    for name in ("base", "owned"):
+        ordinary(*local.line(folder / name))
+    assert gc(local, "--all")["freed"]["snapshots"] > 0
+    assert names(local, "snapshots") == set()
+    assert check_store_as(ordinary) == "()"
+
+
+def check_store_as(user: Laststage) -> str:
+    program = (
+        "import sys; from laststage.api.checking import check_store;"
+        "from laststage.workspace import Settings, Workspace;"
+        "found = check_store(Workspace(Settings(store=sys.argv[1])), deep=True);"
+        "print(tuple(p for p in found if not p.is_note))"
+    )
+    line = [*user.prefix, user.python, "-c", program, str(user.store)]
+    done = subprocess.run(line, capture_output=True, text=True, env=user.env, cwd=user.home)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
