@@ -125,7 +125,7 @@ class _Garbage:
     def chosen(self, limits: Limits, now: int) -> list[Item]:
         """Return what goes, the least recently used first."""
         oldest = leases.oldest(self._store)
-        can = [one for one in self.items if one.used < oldest and not self.is_needed(one)]
+        can = [one for one in self.items if one.is_unused_since(oldest) and not self.is_needed(one)]
         can.sort(key=lambda one: (one.used, one.path))
         too_old = now - limits.max_age * _SECOND if limits.max_age is not None else 0
         lasting = self._store.path(_LASTING)

@@ -21,6 +21,7 @@ from laststage.store.removal import remove_tree
 from laststage.store.root import Store
 
 _BATCH = 100
+_SECOND = 1_000_000_000
 
 
 class Item(Struct, frozen=True):
@@ -35,6 +36,10 @@ class Item(Struct, frozen=True):
     mark: str
     used: int
     size: int
+
+    def is_unused_since(self, start: int) -> bool:
+        """Whether nobody has used it since *start* (ns); archives write down whole seconds only."""
+        return self.used + (_SECOND if self.kind == "packages" else 0) < start
 
 
 def last_used(mark: str) -> int | None:
@@ -123,7 +128,7 @@ def collect(
                     item
                     for number, item in enumerate(items[start : start + _BATCH])
                     if last_used(item.mark) == item.used
-                    and item.used < oldest
+                    and item.is_unused_since(oldest)
                     and not is_needed(item)
                     and _renamed(item.path, f"{taken}/{number}")
                 ]
