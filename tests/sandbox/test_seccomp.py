@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from laststage.sandbox.seccomp import newer_calls_filter, profile
-from laststage.sandbox.spec import SandboxSpec, Surroundings, runtime_config
+from laststage.sandbox.spec import Resources, SandboxSpec, Surroundings, runtime_config
 
 X86_64, I386, AARCH64, ARM = 0xC000003E, 0x40000003, 0xC00000B7, 0x40000028
 ALLOWED, NO_SUCH_CALL, FORBIDDEN = 0x7FFF0000, 0x00050000 | 38, 0x00050000 | 1
@@ -119,4 +119,6 @@ def test_the_hosts_sys_is_read_only_to_its_last_mount() -> None:
 def test_no_step_can_take_every_process_of_a_machine() -> None:
     spec = SandboxSpec(root="/r", argv=("true",))
     assert config(spec)["linux"]["resources"]["pids"] == {"limit": 16384}
+    more = SandboxSpec(root="/r", argv=("true",), resources=Resources(pids=50_000))
+    assert config(more)["linux"]["resources"]["pids"] == {"limit": 50_000}
     assert "resources" not in config(spec, has_cgroups=False)["linux"]

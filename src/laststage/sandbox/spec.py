@@ -127,7 +127,8 @@ def runtime_config(spec: SandboxSpec, given: Surroundings) -> dict[str, object]:
         {"type": f"RLIMIT_{limit.name.upper()}", "soft": limit.soft, "hard": limit.hard}
         for limit in spec.limits
     ]
-    resources = {"devices": _device_rules(), "pids": {"limit": _MOST_PROCESSES}}
+    processes = spec.resources.pids or _MOST_PROCESSES
+    resources = {"devices": _device_rules(), "pids": {"limit": processes}}
     return {
         "ociVersion": "1.0.2",
         "process": {
