@@ -389,12 +389,15 @@ def library(session_folder: Path) -> Path:
 def library_in(folder: Path) -> Path:
     """Return a copy of laststage and what it imports, which every user can read."""
     target = folder / "library"
-    for name in ("deflate", "laststage", "msgspec", "pysequoia", "urllib3"):
+    names = ["deflate", "laststage", "msgspec", "pysequoia", "urllib3"]
+    if sys.version_info < (3, 14):
+        names.append("backports.zstd")
+    for name in names:
         spec = importlib.util.find_spec(name)
         assert spec is not None
         assert spec.origin is not None
         if spec.submodule_search_locations:
-            shutil.copytree(os.path.dirname(spec.origin), target / name)
+            shutil.copytree(os.path.dirname(spec.origin), target / name.replace(".", "/"))
         else:
             target.mkdir(exist_ok=True)
             shutil.copy(spec.origin, target)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Laststage, library, unavailable
+from .conftest import Laststage, unavailable
 
 pytestmark = pytest.mark.integration
 
@@ -23,7 +23,7 @@ def checks(laststage: Laststage, *words: object, expect: int = 0, **env: str) ->
 
 
 @pytest.fixture
-def alone(session_folder: Path, laststage: Laststage, tmp_path: Path) -> Iterator[Laststage]:
+def alone(library: Path, tmp_path: Path) -> Iterator[Laststage]:
     """The command line as a user without subordinate ids."""
     if shutil.which("setpriv") is None:
         unavailable("needs setpriv: apt-get install util-linux")
@@ -37,9 +37,6 @@ def alone(session_folder: Path, laststage: Laststage, tmp_path: Path) -> Iterato
         shutil.chown(home, name, name)
         for folder in (tmp_path, *list(tmp_path.parents)[:2]):
             os.chmod(folder, 0o755)
-        path = session_folder / "library"
-        if not path.is_dir():
-            library(session_folder)
         status = home.stat()
         prefix = (
             "setpriv",
@@ -47,7 +44,7 @@ def alone(session_folder: Path, laststage: Laststage, tmp_path: Path) -> Iterato
             f"--regid={status.st_gid}",
             "--clear-groups",
         )
-        extra = {"PYTHONPATH": str(path)}
+        extra = {"PYTHONPATH": str(library)}
         yield Laststage(home / "store", home, (*prefix, "--"), "/usr/bin/python3", extra)
     finally:
         subprocess.run(["userdel", name], check=True, capture_output=True)
@@ -115,7 +112,7 @@ def test_root_of_one_id(laststage, fresh: Laststage) -> None:
     prefix = ("unshare", "--user", "--map-root-user")
     inside = Laststage(fresh.store, fresh.home, prefix, fresh.python, fresh.extra)
     done = inside("doctor", "--json", "--offline", expect=None)
-    [ids] = [check for check in json.loads(done.stdout) if check["name"] == "ids"]
+    [ids] = [check for check in json.loads(done.stdout)["machine"] if check["name"] == "ids"]
     assert ids["status"] == "limited"
     assert ids["found"] == "root of a user namespace with 1 ids"
 

@@ -28,7 +28,7 @@ def load(
     ArchiveError or UsageError; nothing is tagged then.
     """
     name = Reference.parse(tag) if tag else None
-    workspace.store.prepare()
+    workspace.hold()
     loader = Loader(workspace.store, workspace.layers.pool)
     wanted = platform or workspace.platform
     if not isinstance(source, str):

@@ -28,7 +28,7 @@ def run(options: Namespace) -> int:
             {
                 "reference": str(reference),
                 "digest": descriptor.digest,
-                "platform": "/".join((descriptor.platform or {}).values()),
+                "platform": _platform(descriptor.platform or {}),
                 "compressed": sum(layer.size for layer in manifest.layers),
             }
         )
@@ -41,3 +41,7 @@ def run(options: Namespace) -> int:
         size = human_size(int(str(row["compressed"])))
         print(f"{row['reference']:<{width}}  {str(row['digest'])[7:19]}  {size:>10}")
     return 0
+
+
+def _platform(said: dict[str, str]) -> str:
+    return "/".join(filter(None, map(said.get, ("os", "architecture", "variant"))))

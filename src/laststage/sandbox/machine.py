@@ -99,7 +99,7 @@ def _namespaces(probed: Probed) -> Check:
         "namespaces",
         "missing",
         probed.namespaces,
-        "no RUN can be executed, and nothing mounted",
+        "no RUN can be executed; what only copies can be built",
         remedy or probed.hint,
     )
 

@@ -63,10 +63,9 @@ class Probe:
 
 
 def _probed(folder: str, path: str) -> Probed:
-    try:
-        namespace.enter()
-    except MachineError as error:
-        return Probed(error.message, error.hint, runtime=_version(path), lacking=_lacking(folder))
+    powers = namespace.enter()
+    if (lack := powers.no_steps) is not None:
+        return Probed(lack.text, lack.hint, runtime=_version(path), lacking=_lacking(folder))
     own = f"{folder}/probe-{os.urandom(6).hex()}"
     try:
         os.makedirs(own, 0o755)
