@@ -190,3 +190,44 @@ def test_a_registry_that_is_killed_and_comes_back(
     client(other).pull(way.named(name), AMD64)
     assert cutting.limits == cutting.answer_limits == []
     assert same_blobs(own, other)
+
+
+def test_a_collection_takes_only_what_nobody_goes_on_with(
+    laststage: Laststage,
+    plain: Served,
+    cutting: Cutting,
+    own: Store,
+    other: Store,
+    image: Descriptor,
+    killed: Callable[..., None],
+) -> None:
+    client(own).push(image, plain.named("collected:1"))
+    name = f"{cutting.address}/collected:1"
+    again = laststage.on(Path(other.root))
+
+    def left() -> list[Path]:
+        """Return the half-fetched blobs, made to look unused for a long time."""
+        found = list(Path(other.path("partial", "sha256")).iterdir())
+        for path in found:
+            os.utime(path, (1, 1))
+        return found
+
+    cutting.answer_limits.append(SIZE // 2)
+    killed(other, "pull", name)
+    (partial,) = left()
+    assert partial.stat().st_size > 0
+    # it is taken up, and a collection comes before anything is added to it
+    cutting.received = 0
+    cutting.answer_limits.append(50_000)
+    cutting.on_cut = lambda: again("gc", "--all") and None
+    again("pull", name)
+    assert cutting.answer_limits == []
+    assert cutting.received < SIZE - (1 << 18)
+    assert same_blobs(own, other)
+    again("rmi", name)
+    again("gc", "--all")
+    cutting.answer_limits.append(SIZE // 2)
+    killed(other, "pull", name)
+    assert left()
+    again("gc", "--all")
+    assert not left()

@@ -185,3 +185,12 @@ def test_a_full_disk_gets_its_bytes_back(served: MemoryRegistry, tmp_path: Path)
         assert left(folder) == []
     finally:
         subprocess.run(["umount", folder], check=True)
+
+
+def test_a_file_that_somebody_deletes_is_told(served: MemoryRegistry, tmp_path: Path) -> None:
+    def delete(_: int) -> None:
+        (tmp_path / "partial" / "name").unlink(missing_ok=True)
+
+    with served as server, pytest.raises(StoreError, match="was deleted while it was fetched"):
+        fetch(server, tmp_path, progress=delete)
+    assert not (tmp_path / "blob").exists()

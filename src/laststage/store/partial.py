@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
+from laststage.errors import StoreError
 from laststage.store.atomic import sync_directory
 
 
@@ -24,11 +25,19 @@ class Partial:
         self.file = file
 
     def commit(self, path: str, *, mode: int = 0o644) -> None:
-        """Give the file its final *path*, replacing what is there."""
+        """Give the file its final *path*, replacing what is there.
+
+        Raise StoreError if somebody deleted it meanwhile.
+        """
         self.file.flush()
         os.fchmod(self.file.fileno(), mode)
         os.fsync(self.file.fileno())  # data before name
-        os.replace(self._path, path)
+        try:
+            os.replace(self._path, path)
+        except FileNotFoundError:
+            raise StoreError(
+                "the file was deleted while it was fetched", where=self._path, hint="try again"
+            ) from None
         sync_directory(os.path.dirname(path))
 
     def discard(self) -> None:
