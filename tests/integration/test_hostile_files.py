@@ -291,3 +291,19 @@ def test_a_tree_deeper_than_pythons_stack(apart: Steps) -> None:
     apart.build(f"{text}FROM scratch\nCOPY --from=hostile /d /d\n")
     members = apart.laststage.image("hostile:latest").members
     assert max(name.count("/") for name in members) > 1000
+
+
+@pytest.mark.parametrize("below", ["new", "empty", "nothing"])
+def test_a_mount_in_a_cache_that_another_step_is_changing(
+    steps: Steps, host: Path, tmp_path: Path, below: str
+) -> None:
+    """CVE-2024-23651 and its kin: what leads to the mount point is a link now and then."""
+    cache = f"--mount=type=cache,id={tmp_path.name},target=/c"
+    swap = f"rm -rf /c/x; mkdir /c/x; rm -rf /c/x; ln -s {host} /c/x"
+    loop = f"i=0; while [ $i -lt 1500 ]; do {swap}; i=$((i+1)); done; touch /done"
+    text = f"RUN {cache} ln -s {host} /c/x\nFROM hostile AS swap\nRUN {cache} {loop}\n"
+    text += "FROM hostile AS one\n"
+    for number in range(4):
+        text += f"RUN {cache} --mount=type=tmpfs,target=/c/x/{below}{number or ''} sleep 0.05\n"
+    text += "FROM scratch\nCOPY --from=swap /done /\nCOPY --from=one /bin/busybox /\n"
+    steps.build(text, *FRESH, "--no-cache", expect=None)
