@@ -50,7 +50,7 @@ def _how_to_run(report: BuildReport) -> list[str]:
     if port:
         lines[1] += f"    # http://localhost:{port}{report.profile.health or '/'}"
     lines.append(
-        f"    or: laststage save {name} -o image.tar && docker load -i image.tar && "
+        f"    or: laststage save {name} -o - | docker load && "
         f"docker run --rm{read_only}{publish} {name}"
     )
     return lines
