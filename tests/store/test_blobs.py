@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from laststage.errors import IntegrityError, StoreError
 from laststage.model.digest import Digest
+from laststage.store import leases
 from laststage.store.blobs import Blobs
 from laststage.store.root import Store
 
@@ -27,6 +28,23 @@ def test_put_and_read(store: Store) -> None:
     assert blobs.size(digest) == 7
     assert os.stat(blobs.path(digest)).st_mode & 0o7777 == 0o444
     assert names(store) == [digest.hex]
+
+
+def test_with_a_lease_nothing_is_written_twice(store: Store) -> None:
+    leases.take(store)
+    blobs = Blobs(store)
+    path = blobs.path(blobs.put(b"content"))
+    os.utime(path, (1, 1))
+    before = os.stat(path)
+    blobs.put(b"content")
+    after = os.stat(path)
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert store.lease is not None
+    assert after.st_atime_ns >= store.lease
+    os.chmod(path, 0o644)
+    with open(path, "wb") as file:
+        file.write(b"CONTENT")
+    assert blobs.read(blobs.put(b"content")) == b"content"
 
 
 def test_putting_again_renews_the_time(store: Store) -> None:
