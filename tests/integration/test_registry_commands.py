@@ -298,6 +298,18 @@ def test_a_build_is_pushed(
     assert "app:latest names no registry to push to" in done.stderr
 
 
+def test_an_ordinary_user_pulls_and_pushes(
+    ordinary: Laststage, command: Laststage, plain: Served, stored: Callable[..., Descriptor]
+) -> None:
+    image = stored(f"{plain.address}/ordinary:1", b"ordinary")
+    command("push", f"{plain.address}/ordinary:1")
+    ordinary("pull", f"{plain.address}/ordinary:1")
+    done = ordinary("push", f"{plain.address}/ordinary:1", f"{plain.address}/again:1")
+    assert image.digest in done.stdout
+    ordinary("rmi", f"{plain.address}/ordinary:1")
+    assert f"{plain.address}/ordinary:1" not in ordinary.tags()
+
+
 def test_mistakes_are_told(
     command: Laststage,
     logged_in: Laststage,

@@ -108,6 +108,7 @@ def test_a_registry_that_wants_a_long_rest_is_left_alone_and_what_came_is_kept(
 def test_near_tags() -> None:
     assert near("1.2", ()) == ""
     assert near("v1.2", ("v1.1", "latest")) == "did you mean v1.1?"
+    assert near("zzz", ("a",)) == "its only tag is a"
     assert near("zzz", ("a", "b")) == "its tags are a, b"
     assert near("zzz", tuple("abcdefgh")) == "of its 8 tags the last: d, e, f, g, h"
 
@@ -117,6 +118,10 @@ def test_a_tag_that_is_not_there(server: MemoryRegistry, client: Registry, amd64
     with pytest.raises(ManifestUnknownError) as caught:
         client.pull(Reference.parse(f"{server.address}/app:v1.2"), amd64)
     assert caught.value.hint == "did you mean v1.1?"
+    server.faults.append(Fault("GET", "/manifests/", "status", status=404))
+    with pytest.raises(ManifestUnknownError) as caught:
+        client.pull(Reference.parse(f"{server.address}/ap:v1.1"), amd64)
+    assert caught.value.hint == f"there is no {server.address}/ap at all; check the name's spelling"
     # a registry that lists no tags is no second failure
     server.faults.append(Fault("GET", "/tags/", "status", times=9, status=405))
     with pytest.raises(ManifestUnknownError) as caught:

@@ -25,7 +25,7 @@ from laststage.oci.documents import Descriptor
 from laststage.oci.layout import Layout
 from laststage.registry.copying import copy_blobs, manifests_below
 from laststage.registry.credentials import Credentials
-from laststage.registry.errors import ManifestUnknownError, near
+from laststage.registry.errors import ManifestUnknownError, RepositoryUnknownError, near
 from laststage.registry.manifests import RawManifest, checked
 from laststage.registry.names import (
     Endpoint,
@@ -284,9 +284,13 @@ class Registry:
             yield
         except ManifestUnknownError as error:
             if reference.digest is None:
-                with contextlib.suppress(LaststageError):
-                    tags = self._repository(reference).tags(is_first=True)
-                    error.hint = near(reference.tag, tags) or error.hint
+                repository = self._repository(reference)
+                try:
+                    error.hint = near(reference.tag, repository.tags(is_first=True)) or error.hint
+                except RepositoryUnknownError:
+                    error.hint = f"there is no {repository.place} at all; check the name's spelling"
+                except LaststageError:
+                    pass  # not every registry lists tags, nor for everyone
             raise
 
     def _puller(self, reference: Reference) -> Puller:

@@ -162,6 +162,8 @@ def near(tag: str, tags: Sequence[str]) -> str:
     close = difflib.get_close_matches(tag, tags, 3)
     if close:
         return f"did you mean {' or '.join(close)}?"
+    if len(tags) == 1:
+        return f"its only tag is {tags[0]}"
     some = ", ".join(tags[-5:])
     return f"its tags are {some}" if len(tags) <= 5 else f"of its {len(tags)} tags the last: {some}"
 
