@@ -157,14 +157,20 @@ def test_one_of_two_is_killed(local: Local) -> None:
     Soundness(local.laststage.store).check()
 
 
-def test_waiting_can_be_interrupted(local: Local) -> None:
-    context = local.write("slow", f"FROM base\nRUN echo run: begun; sleep 64.{os.getpid()}\n")
+@pytest.mark.parametrize("cache", ["", "--mount=type=cache,sharing=locked,target=/cache "])
+def test_waiting_can_be_interrupted(local: Local, cache: str) -> None:
+    """It is waited for the step, or for its cache."""
+    text = f"FROM base\nRUN {cache}echo run: begun; sleep 64.{os.getpid()}\n"
+    context = local.write("slow", text)
     first = local.laststage.start(*local.line(context))
     assert first.stderr
     wait_until(lambda: first.stderr.readline().endswith(" begun\n"))
+    if cache:
+        context = local.write("other", text.replace("begun", "begun too"))
     second = local.laststage.start(*local.line(context))
     assert second.stderr
-    wait_until(lambda: "another build is doing this step" in second.stderr.readline())
+    sign = "RUN --mount" if cache else "another build is doing this step"
+    wait_until(lambda: sign in second.stderr.readline())
     os.killpg(second.pid, signal.SIGINT)
     _, said = second.communicate(timeout=10)
     assert second.returncode == 130, said

@@ -74,6 +74,7 @@ class StepMounts:
         layers: Layers,
         sources: Sequence[Folder],
         outside: Outside,
+        is_stopped: Callable[[], bool],
     ) -> None:
         self.mounts: list[spec.Mount] = []
         self.env: dict[str, str] = {}
@@ -86,7 +87,10 @@ class StepMounts:
         self._memory = f"{outside.memory}/{os.path.basename(folder)}"
         # all at once and in order: two steps that each wait for the other's would wait for ever
         for name in sorted({_cache_name(m) for m in operation.mounts if _is_locked(m)}):
-            stack.enter_context(locked(layers.store, f"cache-{name}"))
+            lock = locked(layers.store, f"cache-{name}", is_stopped=is_stopped)
+            stack.enter_context(lock)
+        if is_stopped():
+            raise BuildError("the build was stopped")
         for mount in operation.mounts:
             self._add(mount)
         for script in operation.scripts:

@@ -48,11 +48,12 @@ def run_step(
     runner: Runner,
     outside: Outside,
     output: Callable[[str], None],
+    is_stopped: Callable[[], bool] = lambda: False,
 ) -> None:
     """Run *operation* over the layers *below* (the lowest first); keep its changes as a snapshot.
 
-    *sources* are the files of the inputs that it mounts. Raise StepFailedError if the command
-    fails.
+    *sources* are the files of the inputs that it mounts; *is_stopped* ends waiting for a cache that
+    another step holds. Raise StepFailedError if the command fails.
     """
     lowers = layers.ensure_snapshots(below)
     tail: deque[str] = deque(maxlen=_TAIL)
@@ -62,8 +63,9 @@ def run_step(
         with contextlib.ExitStack() as stack:
             merged = _merged([*lowers, *trusted.folders], folder, stack)
             mounts = StepMounts(
-                operation, folder, stack, layers=layers, sources=sources, outside=outside
-            )
+                operation, folder, stack,
+                layers=layers, sources=sources, outside=outside, is_stopped=is_stopped,
+            )  # fmt: skip
             network = network_of(operation, outside)
             mounts.name_resolution(network)
             if powers().one_id:

@@ -334,6 +334,7 @@ class Solver:
                     runner=tools.runner(),
                     outside=tools.outside,
                     output=output,
+                    is_stopped=self._stopped.is_set,
                 )  # fmt: skip
                 return key
             case CopyOp():

@@ -18,16 +18,38 @@ _SHORTEST, _LONGEST = 0.002, 0.02
 
 
 @contextlib.contextmanager
-def locked(store: Store, name: str, *, shared: bool = False) -> Iterator[None]:
-    """Hold the lock *name* while inside, waiting for it as long as it takes."""
+def locked(
+    store: Store,
+    name: str,
+    *,
+    shared: bool = False,
+    is_stopped: Callable[[], bool] | None = None,
+) -> Iterator[None]:
+    """Hold the lock *name* while inside, waiting for it as long as it takes.
+
+    Where others may hold it for long *is_stopped* ends the waiting, without the lock.
+    """
     with disk_errors("taking a lock"):
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         descriptor = os.open(store.path("locks", name), flags, 0o644)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        if is_stopped is None:
+            fcntl.flock(descriptor, how)
+        else:
+            while not _try_flock(descriptor, how) and not is_stopped():
+                time.sleep(_LONGEST)
         yield
     finally:
         os.close(descriptor)
+
+
+def _try_flock(descriptor: int, how: int) -> bool:
+    try:
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextlib.contextmanager
