@@ -138,7 +138,13 @@ def test_a_size_limit_takes_the_oldest_first(local: Local) -> None:
         assert local.laststage.image(f"app{number}:latest").files
 
 
-def test_a_running_build_loses_nothing(local: Local, tmp_path: Path) -> None:
+def test_a_running_build_loses_nothing(
+    fresh: Laststage, small_disk: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """Also where the file system keeps no access times: what is used is marked."""
+    disk = small_disk("64m")
+    subprocess.run(["mount", "-o", "remount,noatime", disk], check=True)
+    local = local_store(fresh.on(disk / "store"), tmp_path / "local")
     app = local.write("app", APP, file="1")
     local.laststage(*local.line(app))
     aged(local, 31)
