@@ -231,3 +231,42 @@ def test_a_collection_takes_only_what_nobody_goes_on_with(
     assert left()
     again("gc", "--all")
     assert not left()
+
+
+def test_of_several_that_pull_the_same_one_fetches(
+    laststage: Laststage,
+    plain: Served,
+    cutting: Cutting,
+    own: Store,
+    other: Store,
+    image: Descriptor,
+) -> None:
+    client(own).push(image, plain.named("shared:1"))
+    names = [f"{cutting.address}/shared:1", f"{plain.address}/shared:1"]
+    store = laststage.on(Path(other.root))
+    # the first is held up in the middle until the others wait for it
+    started = [store.start("pull", names[0])]
+
+    def start_others() -> None:
+        started.extend(store.start("pull", name) for name in names * 2)
+        time.sleep(1.5)
+        started[0].kill()
+
+    cutting.answer_limits.append(SIZE // 2)
+    cutting.on_cut = start_others
+    for _ in range(100):
+        if len(started) == 5 and not cutting.answer_limits:
+            break
+        time.sleep(0.1)
+    for process in started[1:]:
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 0, said
+    started[0].communicate(timeout=60)
+    assert same_blobs(own, other)
+    assert sorted(store.tags()) == sorted(names)
+    log = (plain.folder / "log").read_text().splitlines()
+    (layer,) = Layout(own).manifest(image).layers
+    fetched = [line for line in log if "GET" in line and f"/blobs/{layer.digest}" in line]
+    # the one that was killed, and one that went on
+    assert len([line for line in fetched if "http.response.status=" in line]) == 2
+    store.assert_clean()
