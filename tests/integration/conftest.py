@@ -173,12 +173,12 @@ def run_as(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(autouse=True)
 def _for_who_builds(request: pytest.FixtureRequest, run_as: str) -> None:
-    """Let who builds read and write what the test makes; leave out tests that are root's."""
+    """Let who builds read and write what the test makes; leave out what cannot be with one id."""
     if run_as == "root":
         return
-    marker = request.node.get_closest_marker("as_root")
-    if marker is not None:
-        pytest.skip(f"as root only: {marker.args[0]}")
+    marker = request.node.get_closest_marker("many_ids")
+    if marker is not None and run_as == "alone":
+        pytest.skip(f"with one id {marker.args[0]}")
     laststage: Laststage = request.getfixturevalue("laststage")
     if "tmp_path" in request.fixturenames:
         folder: Path = request.getfixturevalue("tmp_path")

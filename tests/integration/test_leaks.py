@@ -93,6 +93,7 @@ def test_the_search_finds_what_is_there(built, holders) -> None:
     assert holders(b"openly-in-a-config")
 
 
+@pytest.mark.many_ids("every secret is root's")
 def test_a_secret_is_nowhere(built, holders, tmp_path: Path) -> None:
     (tmp_path / "token").write_text(f"{SECRET}\n")
     mount = "--mount=type=secret,id=token"
@@ -140,6 +141,7 @@ def test_an_agent(built, holders, agent: Path, user: str, options: str) -> None:
     assert holders(str(agent).encode()) == []
 
 
+@pytest.mark.many_ids("everybody is root")
 def test_an_agent_is_not_for_everybody(built, agent: Path) -> None:
     text = ran("USER 1000", f"RUN --mount=type=ssh {ASK}")
     stderr = built(text, *ASSEMBLED, "--ssh", f"default={agent}", expect=1).done.stderr
