@@ -65,6 +65,7 @@ class Soundness:
 
     def check_nothing_is_left(self) -> None:
         """Fail if anything is left of processes that have ended: files, mounts, other processes."""
-        assert os.listdir(self.store / "staging") == []
-        assert [str(path) for path in self.store.rglob(".new-*") if "/fs/" not in str(path)] == []
-        assert leftovers(self.store) == []
+        left = os.listdir(self.store / "staging")
+        left += [str(path) for path in self.store.rglob(".new-*") if "/fs/" not in str(path)]
+        left += leftovers(self.store)
+        assert not left, f"left behind: {left}"

@@ -144,10 +144,12 @@ with folder(Store({store.root!r})) as path, Staged({store.path("blobs", "sha256"
     os.kill(os.getpid(), 9)
 """
     assert subprocess.run([sys.executable, "-c", killed]).returncode == -9
+    Path(store.path("leases", ".new-lease")).touch()
     with staging.folder(store) as mine, Staged(store.path("blobs", "sha256")):
         assert len(os.listdir(store.path("staging"))) == 4
         staging.sweep(store)
         assert os.path.isdir(mine)
+        assert os.listdir(store.path("leases")) == []
         assert len(os.listdir(store.path("staging"))) == 2
         assert len(os.listdir(store.path("blobs", "sha256"))) == 1
     assert os.listdir(store.path("staging")) == os.listdir(store.path("blobs", "sha256")) == []

@@ -104,12 +104,17 @@ class Staged:
             self.file.close()
 
 
-def write(path: str, data: bytes, *, mode: int = 0o644, sync: bool = True) -> None:
-    """Put *data* at *path* atomically, making its directory where needed."""
+def write(
+    path: str, data: bytes, *, mode: int = 0o644, sync: bool = True, staging: str = ""
+) -> None:
+    """Put *data* at *path* atomically, making its directory where needed.
+
+    Until it is complete it is in the folder *staging*, by default beside its place.
+    """
     directory = os.path.dirname(path)
     with disk_errors(f"writing {path}"):
         os.makedirs(directory, exist_ok=True)
-        with Staged(directory) as staged:
+        with Staged(staging or directory) as staged:
             staged.file.write(data)
             staged.commit(path, mode=mode, sync=sync)
 

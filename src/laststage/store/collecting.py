@@ -122,7 +122,6 @@ def collect(
             taken = f"{folder}/{start}"
             os.mkdir(taken)
             with locked(store, "gc"):
-                leases.sweep_unnamed(store)
                 oldest = leases.oldest(store)
                 gone = [
                     item

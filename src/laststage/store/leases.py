@@ -44,12 +44,14 @@ def oldest(store: Store) -> int:
 
 
 def sweep_unnamed(store: Store) -> None:
-    """Delete what was killed before its lease had a name; the lock ``gc`` must be held, exclusive."""
+    """Delete the leases of those who were killed before theirs had a name."""
     folder = store.path("leases")
-    for name in os.listdir(folder):
-        if name.startswith(_NEW):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(f"{folder}/{name}")
+    left = [name for name in os.listdir(folder) if name.startswith(_NEW)]
+    if left:
+        with locked(store, "gc"):  # whoever is making one has the shared lock
+            for name in left:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(f"{folder}/{name}")
 
 
 def _sweep(store: Store) -> None:

@@ -48,7 +48,9 @@ class Records(Generic[T]):
 
         With *sync* it is there then, for a record that something else that lasts relies on.
         """
-        atomic.write(self.path(key), json.encode(value, order="deterministic"), sync=sync)
+        data = json.encode(value, order="deterministic")
+        # what a kill leaves is looked for in staging, not in a thousand folders
+        atomic.write(self.path(key), data, sync=sync, staging=self._store.path("staging"))
 
     def drop(self, key: str) -> None:
         """Forget the record of *key*."""

@@ -10,12 +10,15 @@ import contextlib
 import os
 from collections.abc import Iterator
 
+from laststage.store import leases
 from laststage.store.atomic import disk_errors, sweep_files
 from laststage.store.locks import is_locked, try_lock
 from laststage.store.removal import remove_tree
 from laststage.store.root import Store
 
 _LOCK = ".lock"
+# where files are written beside their places
+_WRITTEN = ("", "blobs/sha256", "downloads", "packages", "receipts", "staging", "stats")
 
 
 @contextlib.contextmanager
@@ -41,8 +44,9 @@ def sweep(store: Store) -> None:
             if lock is not None:
                 _delete(f"{root}/{name.removesuffix(_LOCK)}")
                 os.close(lock)
-    for directory in ("", "blobs/sha256", "downloads", "packages", "staging"):
+    for directory in _WRITTEN:
         sweep_files(store.path(directory))
+    leases.sweep_unnamed(store)
 
 
 def left_behind(store: Store) -> list[str]:
