@@ -10,6 +10,7 @@ from laststage.model.digest import Digest
 from laststage.model.platform import Platform
 from laststage.model.reference import Reference
 from laststage.registry.names import check_target
+from laststage.store.locks import locked
 from laststage.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -60,14 +61,17 @@ def copy(
 
 def tag(workspace: Workspace, name: str, new: Sequence[Reference]) -> None:
     """Make *new* names of the image *name* of the store. Raise UsageError, changing nothing."""
-    image = workspace.layout.resolve(name)
     for reference in new:
         if reference.digest is not None:
             raise UsageError(
                 f"{reference} has a digest, which is what it is", hint="a new name has a tag alone"
             )
-    for reference in new:
-        workspace.layout.tag(reference, image)
+    workspace.hold()
+    # no collection may come between the look at the old name and the new one: the old may go as well
+    with locked(workspace.store, "gc", shared=True):
+        image = workspace.layout.resolve(name)
+        for reference in new:
+            workspace.layout.tag(reference, image)
 
 
 def untag(workspace: Workspace, names: Sequence[str]) -> tuple[Reference, ...]:
