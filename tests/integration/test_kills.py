@@ -21,10 +21,10 @@ import pytest
 
 from .conftest import Laststage
 from .local import Local, local_store
+from .registries import Served, serve
 from .soundness import Soundness
 from .test_cache import executed
 from .test_interruption import command_lines, wait_until
-from .test_registry import Served, serve
 
 pytestmark = pytest.mark.integration
 

@@ -17,7 +17,7 @@ from laststage.workspace import Settings, Workspace
 
 from .conftest import Laststage, unavailable
 from .images import Image
-from .test_registry import Served, serve
+from .registries import Served, serve
 
 pytestmark = pytest.mark.integration
 
