@@ -66,9 +66,13 @@ class ImageSource:
         """
         reference = Reference.parse(name)
         if self._request.bases == "assemble":
-            base = self._workspace.bases.resolve(
-                reference, platform, omit=omit, refresh=self._request.refresh
-            )
+            try:
+                base = self._workspace.bases.resolve(
+                    reference, platform, omit=omit, refresh=self._request.refresh
+                )
+            except UnknownBaseError as error:
+                error.hint += "; --bases pull takes bases as they are"
+                raise
             self.bases.update(dict.fromkeys(base.identifiers, base))
             return BaseImage(base.identifiers, base.config)
         taken = self._take(reference, platform)
