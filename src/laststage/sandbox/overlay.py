@@ -99,7 +99,8 @@ def read_only(lowers: Sequence[str], folder: str) -> Iterator[str]:
         return
     from laststage.tree.merging import merge
 
-    merge(lowers, target, link=True)
+    with _not_too_deep():
+        merge(lowers, target, link=True)
     yield target
 
 
@@ -108,12 +109,25 @@ def _copied(lowers: Sequence[str], upper: str, target: str, *, keep: bool) -> It
     from laststage.tree.difference import Record
     from laststage.tree.merging import copy_status, merge
 
-    merge(lowers, target, link=False)
-    copy_status(upper, target, os.lstat(upper))
-    record = Record(target) if keep else None
+    with _not_too_deep():
+        merge(lowers, target, link=False)
+        copy_status(upper, target, os.lstat(upper))
+        record = Record(target) if keep else None
     yield target
     if record is not None:
-        record.move_changes(upper, opaque_attribute())
+        with _not_too_deep():
+            record.move_changes(upper, opaque_attribute())
+
+
+@contextlib.contextmanager
+def _not_too_deep() -> Iterator[None]:
+    try:
+        yield
+    except RecursionError:
+        raise MachineError(
+            "folders some thousand deep in each other cannot be copied, and this store has no overlay",
+            hint="put the store on ext4, xfs, btrfs or tmpfs, with --store or LASTSTAGE_STORE",
+        ) from None
 
 
 @contextlib.contextmanager
