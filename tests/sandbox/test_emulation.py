@@ -9,7 +9,7 @@ import pytest
 
 from laststage.sandbox.emulation import adapted, pretending
 from laststage.sandbox.powers import Lack, NoStepsError, NoSuchIdError, Powers
-from laststage.sandbox.spec import SandboxSpec, runtime_config
+from laststage.sandbox.spec import SandboxSpec, Surroundings, runtime_config
 
 ALL = Powers(uids=2**32 - 1, gids=2**32 - 1, mounts=True, overlay="trusted")
 SOME = Powers(uids=65537, gids=65537, mounts=True, overlay="user")
@@ -19,7 +19,7 @@ MASKED = Powers(uids=65537, gids=65537, mounts=True, overlay="user", proc="share
 
 def config(**more: Any) -> dict[str, Any]:
     spec = SandboxSpec(root="/root", argv=("true",), **more)
-    return runtime_config(spec, in_user_namespace=True)
+    return runtime_config(spec, Surroundings(in_user_namespace=True))
 
 
 @pytest.mark.parametrize("powers", [ALL, SOME])
