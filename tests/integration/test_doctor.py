@@ -14,7 +14,7 @@ import pytest
 
 from .conftest import Laststage, unavailable
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.whoever("it examines several users")]
 
 
 def checks(laststage: Laststage, *words: object, expect: int = 0, **env: str) -> dict[str, Any]:

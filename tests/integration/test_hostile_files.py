@@ -15,7 +15,7 @@ import pytest
 from .conftest import unavailable
 from .hostile import SAID, Steps, hostile_context
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.whoever("both are in it")]
 
 TEXT = "this belongs to the host 7291\n"
 FRESH = ("--no-cache-filter", "hostile")

@@ -21,7 +21,7 @@ from laststage.sandbox.confinement import has_scopes
 from .conftest import unavailable
 from .hostile import SAID, Steps, hostile_context
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.whoever("both try to get out")]
 
 # calls that end otherwise than with EPERM
 ANSWERS = {

@@ -247,6 +247,7 @@ def done(log: str) -> list[str]:
     return [names[number] for number in finished if number in names]
 
 
+@pytest.mark.whoever("the store is checked by who runs the tests")
 def test_the_runtime_alone_is_killed(fresh: Laststage, tmp_path: Path) -> None:
     """A step whose sandbox is gone has failed; it is not taken for done."""
     local, sound = local_store(fresh, tmp_path / "local"), Soundness(fresh.store)

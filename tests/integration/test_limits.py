@@ -10,7 +10,10 @@ import pytest
 from .conftest import unavailable
 from .hostile import Steps, hostile_context
 
-pytestmark = pytest.mark.integration
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.whoever("root and a user may limit different things"),
+]
 
 EAT = "head -c 200m /dev/zero | tail | wc -c; exit 3"
 

@@ -16,7 +16,10 @@ import pytest
 from .conftest import unavailable
 from .docker import Docker
 
-pytestmark = pytest.mark.integration
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.whoever("its archives are of engines that root runs"),
+]
 
 Run = Callable[..., str]
 # What the other tools make of files that layers treat in their own way, and of Docker's own fields.

@@ -17,7 +17,7 @@ import pytest
 from .conftest import unavailable
 from .hostile import HEAD, SAID, Steps, hostile_context
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.whoever("it is another for root and for a user")]
 
 # the device node, for everybody, as on most machines
 _TUN = (

@@ -21,7 +21,7 @@ from laststage.store.root import Store
 from .conftest import Laststage
 from .registries import Served, blobs_of, make_image, serve
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.whoever("it makes its users itself")]
 
 PASSWORD = "p:ssword"
 
