@@ -100,6 +100,7 @@ def client(own: Laststage) -> tuple[Workspace, Registry]:
     return workspace, workspace.registry()
 
 
+@pytest.mark.whoever("the test itself pushes from the store")
 def test_a_base_that_nobody_looks_into_is_only_described(
     publish: Callable[..., str], build: Callable[..., dict], consumer: Laststage,
     served: Served, elsewhere: Served, publisher: Laststage, skopeo: Callable[..., str],
