@@ -12,6 +12,7 @@ from typing import BinaryIO, Self
 from msgspec import Struct
 
 from laststage.errors import IntegrityError
+from laststage.tree.inflating import Gzip
 
 _MAGIC = b"!<arch>\n"
 _HEADER = 60
@@ -145,28 +146,6 @@ def _members(file: BinaryIO, name: str) -> dict[str, _Member]:
     return members
 
 
-class _Gzip:
-    """zlib's decompressor with the manners of lzma's."""
-
-    def __init__(self) -> None:
-        self._inner = zlib.decompressobj(wbits=31)
-
-    @property
-    def eof(self) -> bool:
-        return self._inner.eof
-
-    @property
-    def needs_input(self) -> bool:
-        return not self._inner.unconsumed_tail
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._inner.unused_data
-
-    def decompress(self, data: bytes, max_length: int) -> bytes:
-        return self._inner.decompress(self._inner.unconsumed_tail + data, max_length)
-
-
 class _Xz:
     """lzma's decompressor for xz, within a limit of memory."""
 
@@ -187,12 +166,12 @@ class _Xz:
         return self._inner.unused_data
 
 
-def _decompressor(suffix: str, name: str) -> type[_Gzip | _Xz] | None:
+def _decompressor(suffix: str, name: str) -> type[Gzip | _Xz] | None:
     match suffix:
         case ".xz":
             return _Xz
         case ".gz":
-            return _Gzip
+            return Gzip
         case "":
             return None
         case ".zst":
@@ -211,7 +190,7 @@ class _Content(io.RawIOBase):
     """
 
     def __init__(
-        self, descriptor: int, member: _Member, kind: type[_Gzip | _Xz] | None, name: str
+        self, descriptor: int, member: _Member, kind: type[Gzip | _Xz] | None, name: str
     ) -> None:
         self._descriptor = descriptor
         self._offset = member.offset

@@ -11,6 +11,7 @@ import zlib
 from typing import BinaryIO, Protocol
 
 from laststage.errors import IntegrityError
+from laststage.tree.inflating import Gzip
 from laststage.tree.tar import BLOCK
 
 _PIECE = 1 << 18
@@ -33,28 +34,6 @@ class _Member(Protocol):
     @property
     def unused_data(self) -> bytes: ...
     def decompress(self, data: bytes, max_length: int) -> bytes: ...
-
-
-class _Gzip:
-    """zlib's decompressor with the manners of the others."""
-
-    def __init__(self) -> None:
-        self._inner = zlib.decompressobj(wbits=31)
-
-    @property
-    def eof(self) -> bool:
-        return self._inner.eof
-
-    @property
-    def needs_input(self) -> bool:
-        return not self._inner.unconsumed_tail
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._inner.unused_data
-
-    def decompress(self, data: bytes, max_length: int) -> bytes:
-        return self._inner.decompress(self._inner.unconsumed_tail + data, max_length)
 
 
 class LayerReader:
@@ -150,7 +129,7 @@ class LayerReader:
 
     def _new_member(self) -> _Member:
         if self._kind == "gzip":
-            return _Gzip()
+            return Gzip()
         import sys
 
         if sys.version_info >= (3, 14):
