@@ -40,6 +40,10 @@ def load(
     try:
         file = open(source, "rb")  # noqa: SIM115  # closed below
     except OSError as error:
-        raise UsageError(f"cannot read {source}: {error.strerror}") from error
+        raise UsageError(
+            f"cannot read it: {error.strerror}",
+            where=source,
+            hint="name an archive, the folder of an OCI layout, or - for standard input",
+        ) from error
     with file, closing(Archive(file, source, workspace.store.path("staging"))) as archive:
         return loader.load(archive, wanted, name)

@@ -67,7 +67,9 @@ def read_age(text: str) -> int:
     """Return the seconds that *text* stands for: ``12h``, ``30d``. Raise UsageError."""
     found = re.fullmatch(r"(\d+)\s*([smhdw])", text.strip().lower())
     if found is None:
-        raise UsageError(f"not an age: {text!r}", hint="such as 90m, 12h, 30d or 8w")
+        raise UsageError(
+            f"--max-age, gc-age: not an age: {text!r}", hint="such as 90m, 12h, 30d or 8w"
+        )
     return int(found[1]) * _AGES[found[2]]
 
 
@@ -75,6 +77,8 @@ def read_size(text: str) -> int:
     """Return the bytes that *text* stands for: ``500MB``, ``1.5 GB``. Raise UsageError."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", text.strip().lower())
     if found is None or (found[3] and not found[2]):
-        raise UsageError(f"not a size: {text!r}", hint="such as 500MB, 10GB or 2GiB")
+        raise UsageError(
+            f"--max-size, gc-size: not a size: {text!r}", hint="such as 500MB, 10GB or 2GiB"
+        )
     unit = 1 << (10 * " kmgt".index(found[2])) if found[3] else _SIZES[found[2]]
     return int(float(found[1]) * unit)
