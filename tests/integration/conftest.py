@@ -23,6 +23,8 @@ from typing import Any, NoReturn
 
 import pytest
 
+from laststage.store.root import Store
+
 from .images import Image
 from .mirror import TamperingMirror, real_mirrors
 from .people import lacking, person
@@ -269,6 +271,22 @@ def fresh(laststage: Laststage, tmp_path: Path) -> Iterator[Laststage]:
     own = laststage.on(tmp_path / "store")
     yield own
     shutil.rmtree(own.store, ignore_errors=True)
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Store:
+    """A store of the test's own."""
+    store = Store(str(tmp_path / "own"))
+    store.prepare()
+    return store
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Store:
+    """Somebody else's store."""
+    store = Store(str(tmp_path / "other"))
+    store.prepare()
+    return store
 
 
 @pytest.fixture

@@ -49,20 +49,6 @@ def plain(session_folder: Path) -> Iterator[Served]:
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Store:
-    store = Store(str(tmp_path / "own"))
-    store.prepare()
-    return store
-
-
-@pytest.fixture
-def other(tmp_path: Path) -> Store:
-    store = Store(str(tmp_path / "other"))
-    store.prepare()
-    return store
-
-
-@pytest.fixture
 def copy(skopeo: Callable[..., str], registry: Served) -> Callable[..., str]:
     """Return what copies with skopeo, logged in at the registry."""
 

@@ -41,20 +41,6 @@ def cutting(plain: Served) -> Iterator[Cutting]:
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Store:
-    store = Store(str(tmp_path / "own"))
-    store.prepare()
-    return store
-
-
-@pytest.fixture
-def other(tmp_path: Path) -> Store:
-    store = Store(str(tmp_path / "other"))
-    store.prepare()
-    return store
-
-
-@pytest.fixture
 def image(own: Store) -> Descriptor:
     """An image of which no registry has a byte."""
     return make_image(own, os.urandom(SIZE))
