@@ -181,8 +181,13 @@ class Cutting:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(self._target)
-                self._open += [client, server]
+                self._open.append(client)
+                try:
+                    server = socket.create_connection(self._target)
+                except OSError:  # it is being restarted, and the client will come again
+                    client.close()
+                    continue
+                self._open.append(server)
                 for line in ((client, server, self.limits), (server, client, self.answer_limits)):
                     threading.Thread(target=self._pass, args=line, daemon=True).start()
 
