@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import ssl
 import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from laststage.errors import IntegrityError, NetworkError
 from laststage.net.exchange import Content, Request, retry_after
-from laststage.net.http import PlainHttpError, TlsError, UrllibTransport, origin
+from laststage.net.http import PlainHttpError, TlsError, UntrustedError, UrllibTransport, origin
+from laststage.net.retry import TransientError
 from laststage.testing.registry import Fault, MemoryRegistry
 
 
@@ -163,6 +168,44 @@ def test_a_server_without_tls_is_told_from_one_that_is_not_trusted(
         transport.send(Request("GET", f"https://{server.address}/"), limit=9),
     ):
         pass
+
+
+@contextmanager
+def answering(hello: bytes) -> Iterator[str]:
+    """Answer whoever begins to speak TLS with *hello*, and hang up."""
+
+    def serve() -> None:
+        link, _ = listener.accept()
+        with link:
+            link.recv(65536)
+            link.sendall(hello)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}/"
+        thread.join()
+
+
+def test_a_server_that_hangs_up_before_tls_may_be_asked_again(transport: UrllibTransport) -> None:
+    with (
+        answering(b"") as url,
+        pytest.raises(TransientError, match="broke off before TLS was agreed on"),
+        transport.send(Request("GET", url), limit=9),
+    ):
+        pass
+
+
+def test_a_refusal_of_tls_is_not_about_a_certificate(transport: UrllibTransport) -> None:
+    handshake_failure = bytes([21, 3, 3, 0, 2, 2, 40])  # a fatal alert, RFC 8446 section 6
+    with (
+        answering(handshake_failure) as url,
+        pytest.raises(TlsError, match="do not agree on TLS") as caught,
+        transport.send(Request("GET", url), limit=9),
+    ):
+        pass
+    assert not isinstance(caught.value, UntrustedError | PlainHttpError)
+    assert "client certificate" in caught.value.hint
 
 
 def certificate(folder: Path) -> tuple[str, ssl.SSLContext]:

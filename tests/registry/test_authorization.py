@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import ssl
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -216,6 +218,38 @@ def test_certificates_count_even_nearby(
             connect(transport=trusting, credentials=credentials).pull(app(server), amd64)
         insecure = RegistryConfig(insecure=(server.address,))
         connect(config=insecure, credentials=credentials).tags(app(server))
+
+
+def test_tls_that_breaks_off_once_is_not_taken_for_plain_http(
+    certificate: tuple[str, ssl.SSLContext], slept: list[float]
+) -> None:
+    path, context = certificate
+
+    def serve() -> None:
+        """Hang up on a first TLS hello; answer what is not TLS as a server written in Go does."""
+        listener.accept()[0].close()
+        link, _ = listener.accept()
+        with link:
+            link.recv(65536)
+            link.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to TLS")
+        for _ in range(2):  # to find the scheme, and what was asked for
+            link, _ = listener.accept()
+            with context.wrap_socket(link, server_side=True) as private:
+                private.recv(65536)
+                private.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        UrllibTransport(ca_file=path) as transport,
+    ):
+        thread = threading.Thread(target=serve)
+        thread.start()
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        endpoint = Endpoint(address, address, ("https", "http"))
+        session = Session(transport, endpoint, Credentials(), sleep=slept.append)
+        assert session.request(Call("GET", "")).url.startswith("https://")
+        assert len(slept) == 1
+        thread.join()
 
 
 def test_a_location_does_not_lead_out_of_tls(

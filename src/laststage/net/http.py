@@ -386,14 +386,8 @@ def _explained(url: str, reason: BaseException) -> NetworkError:
 
     address, host = shown(url), urlsplit(url).hostname or ""
     match reason:
-        case exceptions.SSLError() | ssl.SSLError() if _is_plain_text(reason):
-            return PlainHttpError(f"{address}: the server does not speak TLS")
         case exceptions.SSLError() | ssl.SSLError():
-            return UntrustedError(
-                f"{address}: the server's certificate is not trusted: {reason}",
-                hint="behind a proxy that re-signs traffic, name its CA bundle; "
-                "and check this machine's clock",
-            )
+            return _tls_explained(address, reason)
         case exceptions.NameResolutionError():
             return TransientError(
                 f"{address}: no address found for {host}", hint="check the network and the name"
@@ -411,6 +405,27 @@ def _explained(url: str, reason: BaseException) -> NetworkError:
         case _:
             # its text may repeat the URL with a password in it
             return NetworkError(f"{address}: cannot be fetched ({type(reason).__name__})")
+
+
+def _tls_explained(address: str, reason: BaseException) -> NetworkError:
+    import ssl
+
+    # urllib3 hands over the error of the ssl module inside one of its own
+    inner = reason.args[0] if reason.args and isinstance(reason.args[0], ssl.SSLError) else reason
+    if isinstance(inner, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return TransientError(f"{address}: the connection broke off before TLS was agreed on")
+    if _is_plain_text(inner):
+        return PlainHttpError(f"{address}: the server does not speak TLS")
+    if isinstance(inner, ssl.SSLCertVerificationError):
+        return UntrustedError(
+            f"{address}: the server's certificate is not trusted: {reason}",
+            hint="behind a proxy that re-signs traffic, name its CA bundle; "
+            "and check this machine's clock",
+        )
+    return TlsError(
+        f"{address}: the server and this machine do not agree on TLS: {reason}",
+        hint="the server may want a client certificate, or speak only old versions of TLS",
+    )
 
 
 def _is_plain_text(reason: BaseException) -> bool:

@@ -168,7 +168,13 @@ class Session:
             url = f"{scheme}://{self.endpoint.address}/v2/"
             request = Request("GET", url, verify=self.endpoint.verify)
             try:
-                with self._tls_errors(), self._exchange.send(request, limit=DOCUMENT_LIMIT):
+                with (
+                    self._tls_errors(),
+                    self._exchange.send(request, limit=DOCUMENT_LIMIT) as answer,
+                ):
+                    # what speaks TLS answers so in plain text; its TLS broke off a moment before
+                    if scheme == "http" and answer.status == HTTPStatus.BAD_REQUEST:
+                        continue
                     self._scheme = scheme
                     return
             except TlsError as error:
