@@ -173,6 +173,10 @@ def test_artifacts_are_found_by_the_tag_that_old_registries_need(
     assert index["manifests"][0]["artifactType"] == "application/spdx+json"
     artifact = json.loads(inspect(f"sbom@{made.digest}", "--raw"))
     assert artifact["subject"]["digest"] == image.digest
+    client.copy(registry.named("sbom:1"), registry.named("sbom/copied:1"), with_referrers=True)
+    copied = json.loads(inspect(f"sbom/copied:{image.digest.replace(':', '-')}", "--raw"))
+    assert copied["manifests"] == index["manifests"]
+    assert json.loads(inspect(f"sbom/copied@{made.digest}", "--raw")) == artifact
 
 
 def test_listing_and_deleting(registry: Served, own: Store) -> None:

@@ -132,7 +132,7 @@ def test_platforms(
     done = other("pull", "--platform", "linux/s390x", name, expect=1)
     assert "is not made for linux/s390x" in done.stderr
     assert "it is made for linux/amd64, linux/arm64" in done.stderr
-    all_of_it = other("copy", "--json", name, f"{registry.address}/all:1")
+    all_of_it = other("copy", "--referrers", "--json", name, f"{registry.address}/all:1")
     assert json.loads(all_of_it.stdout)["digest"] == index.digest
     one = other("copy", "--json", "--platform", "arm64", name, f"{registry.address}/arm:1")
     assert json.loads(one.stdout)["digest"] == images[1].digest

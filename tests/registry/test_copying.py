@@ -226,3 +226,68 @@ def test_an_artifact_is_copied_as_it_is(client: Registry) -> None:
         client.copy(source, Reference.parse(f"{target.address}/app:sbom"))
         assert target.repository("app").tags["sbom"] == made.digest
         assert b"content" in target.blobs.values()
+
+
+@pytest.mark.parametrize("here", [True, False])
+@pytest.mark.parametrize("there", [True, False])
+def test_what_refers_to_an_image_is_copied_if_that_is_wanted(
+    client: Registry, *, here: bool, there: bool
+) -> None:
+    with (
+        MemoryRegistry(has_referrers=here) as source,
+        MemoryRegistry(has_referrers=there) as target,
+    ):
+        of_amd64 = source.add("app", "", [BIG], platform="linux/amd64")
+        source.add_index("app", "1", {"linux/amd64": of_amd64})
+        image, child = (
+            Reference.parse(f"{source.address}/app{name}") for name in (":1", f"@{of_amd64}")
+        )
+        client.attach(image, [("text/plain", b"provenance")], artifact_type="application/p")
+        spdx = [("text/plain", b"an SBOM")]
+        sbom = client.attach(child, spdx, artifact_type="application/s", annotations={"of": "it"})
+        on_sbom = Reference.parse(f"{source.address}/app@{sbom.digest}")
+        client.attach(on_sbom, [("text/plain", b"signature")], artifact_type="application/sign")
+
+        bare = Reference.parse(f"{target.address}/bare:1")
+        client.copy(image, bare)
+        assert client.referrers(bare) == ()
+
+        copied = Reference.parse(f"{target.address}/copied:1")
+        client.copy(image, copied, with_referrers=True)
+        names = {"": image, f"@{of_amd64}": child, f"@{sbom.digest}": on_sbom}
+        for name, reference in names.items():
+            found = client.referrers(Reference.parse(f"{target.address}/copied{name or ':1'}"))
+            assert found == client.referrers(reference) != ()
+        for text in (b"provenance", b"an SBOM", b"signature"):
+            assert text in target.blobs.values()
+        asked = [(one.method, one.target) for one in target.asked]
+        # whoever sees the tag sees everything
+        last_put = max(n for n, one in enumerate(asked) if one[0] == "PUT")
+        assert asked[last_put] == ("PUT", "/v2/copied/manifests/1")
+        # once more changes nothing
+        client.copy(image, copied, with_referrers=True)
+        assert len(client.referrers(copied)) == 1
+
+
+def test_one_platform_takes_only_its_own_referrers(
+    client: Registry, server: MemoryRegistry, named: Named, amd64: Platform
+) -> None:
+    of_amd64 = server.add("app", "", [BIG], platform="linux/amd64")
+    server.add_index("app", "1", {"linux/amd64": of_amd64})
+    client.attach(named("app:1"), [], artifact_type="application/of-all")
+    client.attach(named(f"app@{of_amd64}"), [], artifact_type="application/of-one")
+    client.copy(named("app:1"), named("one:1"), platform=amd64, with_referrers=True)
+    (found,) = client.referrers(named("one:1"))
+    assert found.artifact_type == "application/of-one"
+
+
+def test_artifacts_without_end_are_not_copied(
+    client: Registry, server: MemoryRegistry, named: Named, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("laststage.registry.copying._REFERRERS", 3)
+    server.add("app", "1", [b"x"])
+    for number in range(4):
+        client.attach(named("app:1"), [], artifact_type=f"application/x{number}")
+    with pytest.raises(IntegrityError, match="more than 3 artifacts"):
+        client.copy(named("app:1"), named("other:1"), with_referrers=True)
+    assert "1" not in server.repository("other").tags

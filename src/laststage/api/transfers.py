@@ -49,14 +49,19 @@ def copy(
     source: Reference,
     destination: Reference,
     platform: Platform | None = None,
+    *,
+    with_referrers: bool = False,
 ) -> Digest:
     """Copy an image between registries, for all its platforms or for one; return its digest.
 
-    Nothing is stored here. Raise NetworkError or one of its kinds, or IntegrityError.
+    Nothing is stored here. What refers to the image, such as SBOMs and signatures, goes along if that
+    is wanted. Raise NetworkError or one of its kinds, or IntegrityError.
     """
     check_target(destination)
     workspace.hold()
-    return workspace.registry().copy(source, destination, platform=platform)
+    return workspace.registry().copy(
+        source, destination, platform=platform, with_referrers=with_referrers
+    )
 
 
 def tag(workspace: Workspace, name: str, new: Sequence[Reference]) -> None:

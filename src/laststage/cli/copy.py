@@ -18,6 +18,11 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--platform", metavar="OS/ARCH", help="only what is for this platform; else all of it"
     )
+    parser.add_argument(
+        "--referrers",
+        action="store_true",
+        help="take along what refers to it: SBOMs, provenance, signatures",
+    )
     add_transfer(parser)
 
 
@@ -26,6 +31,8 @@ def run(options: Namespace) -> int:
     source, destination = Reference.parse(options.source), Reference.parse(options.destination)
     platform = Platform.parse(options.platform) if options.platform else None
     with opened(options) as workspace:
-        digest = api.copy(workspace, source, destination, platform)
+        digest = api.copy(
+            workspace, source, destination, platform, with_referrers=options.referrers
+        )
     sys.stdout.write(finished(options, reference=str(destination), digest=str(digest)))
     return 0

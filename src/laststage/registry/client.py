@@ -23,7 +23,7 @@ from laststage.net.progress import GivenUpError, Progress
 from laststage.net.retry import DELAYS
 from laststage.oci.documents import Descriptor
 from laststage.oci.layout import Layout
-from laststage.registry.copying import copy_blobs, manifests_below
+from laststage.registry.copying import copy_blobs, manifests_below, publish_referring, referring
 from laststage.registry.credentials import Credentials
 from laststage.registry.errors import ManifestUnknownError, RepositoryUnknownError, near
 from laststage.registry.manifests import RawManifest, checked
@@ -202,27 +202,36 @@ class Registry:
         return self._put(repository, reference, manifests, send, "pushed")
 
     def copy(
-        self, source: Reference, target: Reference, *, platform: Platform | None = None
+        self,
+        source: Reference,
+        target: Reference,
+        *,
+        platform: Platform | None = None,
+        with_referrers: bool = False,
     ) -> Digest:
         """Copy an image between registries, for all its platforms or for one; return its digest.
 
-        Nothing is stored here: blobs are streamed, or mounted within one registry.
+        Nothing is stored here: blobs are streamed, or mounted within one registry. What refers to the
+        image comes with it if that is wanted, before the target's tag is set.
         """
         origin_, repository = self._repository(source), self._repository(target)
         with self._naming_tags(source):
             manifests = manifests_below(origin_, selector(source), platform)
+        found = referring(origin_, manifests) if with_referrers else ()
+        every = tuple(manifest for one in found for manifest in one.manifests) + manifests
 
         def send(progress: Progress) -> None:
             copy_blobs(
                 origin_,
                 repository,
-                manifests,
+                every,
                 threads=self._threads,
                 progress=progress.advance,
                 stop=progress.stop,
             )
+            publish_referring(repository, found)
 
-        return self._put(repository, target, manifests, send, "copied")
+        return self._put(repository, target, manifests, send, "copied", every)
 
     def tags(self, reference: Reference) -> tuple[str, ...]:
         """Return the tags of a reference's repository, in order."""
@@ -261,15 +270,19 @@ class Registry:
         manifests: tuple[RawManifest, ...],
         send: Callable[[Progress], None],
         how: Literal["pushed", "copied"],
+        every: tuple[RawManifest, ...] = (),
     ) -> Digest:
-        """Send the blobs of *manifests*, and when they are there the manifests."""
+        """Send the blobs of *manifests*, and when they are there the manifests.
+
+        *every* has the manifests whose blobs are sent, if there are more.
+        """
         digest = manifests[-1].digest
         if reference.digest is not None and reference.digest != digest:
             raise UsageError(
                 f"{reference} has another digest than the image, {digest}",
                 hint="name the target by a tag",
             )
-        total = sum(blob.size for blob in every_blob(manifests))
+        total = sum(blob.size for blob in every_blob(every or manifests))
         progress = Progress(str(reference), total, self._sink, how=how)
         send(progress)
         # a name with a tag and a digest sets the tag: the digest has just been compared

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec import Struct
+
 from laststage.errors import IntegrityError
+from laststage.model.digest import Digest
 from laststage.model.platform import Platform
 from laststage.oci.documents import Descriptor
 from laststage.registry.manifests import RawManifest, chosen
 from laststage.registry.parallel import in_parallel
 from laststage.registry.pushing import every_blob
+from laststage.registry.referrers import Referrer, publish, referrers
 from laststage.registry.repository import Repository
 from laststage.registry.streaming import Stream
 from laststage.registry.uploads import Upload
 
 _DEPTH = 3
+# of artifacts that refer to an image, to those artifacts, and so on
+_REFERRERS = 1000
 # of all manifests of one image together; the largest that are known have some hundred KiB
 _LIMIT = 32 << 20
 
@@ -48,6 +54,48 @@ def _below(
     below = (_below(source, e.digest, None, depth - 1, left) for e in raw.entries())
     ordered = (manifest for group in below for manifest in group)
     return (*{manifest.digest: manifest for manifest in ordered}.values(), raw)
+
+
+class Referring(Struct, frozen=True):
+    """An artifact that refers to *subject*: how it is listed, its manifests with its own one last."""
+
+    subject: Digest
+    listed: Referrer
+    manifests: tuple[RawManifest, ...]
+
+
+def referring(source: Repository, manifests: tuple[RawManifest, ...]) -> tuple[Referring, ...]:
+    """Return what refers to any of *manifests*, and what refers to that: a signature of an SBOM.
+
+    Raise IntegrityError if there is no end to it.
+    """
+    found: list[Referring] = []
+    subjects = [manifest.digest for manifest in manifests]
+    seen = set(subjects)
+    left = [_LIMIT]
+    for subject in subjects:  # it grows by what is found
+        for listed in referrers(source, subject):
+            digest = Digest.parse(listed.digest)
+            if digest in seen:
+                continue
+            seen.add(digest)
+            subjects.append(digest)
+            below = _below(source, listed.digest, None, _DEPTH, left)
+            found.append(Referring(subject, listed, below))
+            if len(found) > _REFERRERS:
+                raise IntegrityError(
+                    f"{source.place}: more than {_REFERRERS} artifacts refer to it"
+                )
+    return tuple(found)
+
+
+def publish_referring(target: Repository, found: tuple[Referring, ...]) -> None:
+    """Put the manifests of artifacts whose blobs are there, and list each with what it refers to."""
+    for one in found:
+        *below, top = one.manifests
+        for manifest in below:
+            target.put_manifest(manifest, str(manifest.digest))
+        publish(target, top, one.subject, one.listed)
 
 
 def copy_blobs(

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from msgspec import Struct, json
+from msgspec import Struct, json, to_builtins
 
 from laststage.errors import IntegrityError
 from laststage.model.digest import Digest
@@ -81,17 +81,22 @@ def attach(
     }
     data = json.encode(document)
     manifest = RawManifest(MANIFEST, Digest.of(data), data)
+    noted = dict(sorted(annotations.items())) or None
+    listed = Referrer(MANIFEST, str(manifest.digest), len(data), artifact_type, noted)
+    publish(repository, manifest, checked(subject, str(repository.place)), listed)
+    return manifest.descriptor
+
+
+def publish(
+    repository: Repository, manifest: RawManifest, subject: Digest, listed: Referrer
+) -> None:
+    """Put a *manifest* that refers to *subject*, and see to it that it is *listed* there.
+
+    Raise RegistryError if others rewrite the list of an older registry faster than it can be read.
+    """
     headers = repository.put_manifest(manifest, str(manifest.digest))
     if "oci-subject" not in headers:
-        entry = {
-            "mediaType": MANIFEST,
-            "digest": str(manifest.digest),
-            "size": len(data),
-            "artifactType": artifact_type,
-            **({"annotations": document["annotations"]} if annotations else {}),
-        }
-        _add(repository, checked(subject, str(repository.place)), entry)
-    return manifest.descriptor
+        _add(repository, subject, to_builtins(listed))
 
 
 def _sent(repository: Repository, media_type: str, data: bytes) -> Descriptor:
