@@ -103,7 +103,7 @@ def test_different_builds_do_not_disturb_each_other(local: Local) -> None:
 
 def test_at_once_is_faster_than_in_turn(local: Local) -> None:
     """No lock is held for longer than it has to be. Steps that wait show that on any machine."""
-    text = OWN.replace("RUN md5sum", "RUN sleep 0.4; md5sum")
+    text = OWN.replace("RUN md5sum", "RUN sleep 0.8; md5sum")
     first = contexts(local, text)
     started = time.monotonic()
     for context in first:
