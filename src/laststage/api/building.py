@@ -189,6 +189,7 @@ class _Build:
             parsed,
             self._images.image,
             self._images.named,
+            foresee=self._images.foresee,
             build_platform=self._workspace.platform,
             platform=self._platform,
             target=self._request.target,

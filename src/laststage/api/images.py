@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from typing import TYPE_CHECKING
 
 from laststage.api.request import BuildRequest, Taken
 from laststage.base.bases import Base
@@ -18,6 +20,13 @@ from laststage.store.records import Records
 from laststage.store.root import Store
 from laststage.workspace import Workspace
 
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from laststage.registry.pulling import RemoteImage
+
+# registries that are asked for a base at a time
+_AT_ONCE = 8
 _LAYOUT = "oci-layout://"
 _IMAGE = "docker-image://"
 
@@ -33,6 +42,7 @@ class ImageSource:
         self._workspace = workspace
         self._request = request
         self._pulled = Records(workspace.store, "pulled", Taken)
+        self._foreseen: dict[str, Future[RemoteImage]] = {}
         self.bases: dict[str, Base] = {}
         self.taken: dict[str, Taken] = {}
         self.rows: list[bytes] = []
@@ -42,6 +52,36 @@ class ImageSource:
     def assembled(self) -> tuple[Base, ...]:
         """The bases that were assembled, each once."""
         return tuple({base.identifiers: base for base in self.bases.values()}.values())
+
+    def foresee(self, images: tuple[tuple[str, Platform], ...]) -> None:
+        """Look up all at once those of *images*, by name and platform, that only a registry knows.
+
+        What goes wrong is raised by `image`, if it is asked for that name.
+        """
+        if self._request.bases == "assemble" or self._workspace.settings.offline:
+            return
+        wanted: dict[str, tuple[Reference, Platform]] = {}
+        for name, platform in images:
+            with contextlib.suppress(UsageError):  # said by `image`
+                reference = Reference.parse(name)
+                key = _key(reference, platform)
+                is_here = self._tagged(reference, platform) or self._as_before(key)
+                if name not in self._request.contexts and not is_here:
+                    wanted[key] = (reference, platform)
+        if len(wanted) < 2:
+            return
+        from concurrent.futures import ThreadPoolExecutor, wait
+
+        registry = self._workspace.registry()
+        with ThreadPoolExecutor(_AT_ONCE, "images") as pool:
+            try:
+                self._foreseen = {
+                    key: pool.submit(registry.describe, *one) for key, one in wanted.items()
+                }
+                wait(self._foreseen.values())
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
 
     def named(self, name: str, platform: Platform) -> BaseImage | FolderImage | None:
         """Return what a named context puts in the place of *name*; None if there is none."""
@@ -81,30 +121,47 @@ class ImageSource:
 
     def _take(self, reference: Reference, platform: Platform) -> Taken:
         """Return what a name stands for: in the store, as it was last time, or in its registry."""
-        layout = self._workspace.layout
-        if not self._request.refresh:
-            found = layout.find(reference)
-            if found is not None and _is_for(found, platform):
-                self.rows.append(row(found))
-                return Taken(str(reference), found.digest, found)
-        key = Digest.of(f"{reference} {platform}".encode()).hex
+        found = self._tagged(reference, platform)
+        if found is not None:
+            self.rows.append(row(found))
+            return Taken(str(reference), found.digest, found)
+        key = _key(reference, platform)
         self.rows.append(b"!" + row(reference))
         self.paths.append(self._pulled.path(key))
-        known = None if self._request.refresh else self._pulled.get(key)
-        if known is not None and _has_documents(layout, known.image):
+        known = self._as_before(key)
+        if known is not None:
             return known
         if self._workspace.settings.offline:
             raise NetworkError(
                 f"offline, and not here: the image {reference}",
                 hint=f"laststage pull {reference}, while there is a network",
             )
+        foreseen = self._foreseen.get(key)
         try:
-            remote = self._workspace.registry().describe(reference, platform)
+            remote = (
+                foreseen.result()
+                if foreseen is not None
+                else self._workspace.registry().describe(reference, platform)
+            )
         except NetworkError as error:
             raise self._with_remedy(error, reference) from error
         taken = Taken(str(reference), str(remote.digest), remote.descriptor)
         self._pulled.put(key, taken)
         return taken
+
+    def _tagged(self, reference: Reference, platform: Platform) -> Descriptor | None:
+        """Return the image of the store that a name stands for, if it counts for this build."""
+        if self._request.refresh:
+            return None
+        found = self._workspace.layout.find(reference)
+        return found if found is not None and _is_for(found, platform) else None
+
+    def _as_before(self, key: str) -> Taken | None:
+        """Return what a name stood for last time, if it counts for this build and still is here."""
+        known = None if self._request.refresh else self._pulled.get(key)
+        if known is None or not _has_documents(self._workspace.layout, known.image):
+            return None
+        return known
 
     def _with_remedy(self, error: NetworkError, reference: Reference) -> NetworkError:
         """Say in the hint of *error* if the base that is not to be had could be made."""
@@ -135,6 +192,10 @@ class ImageSource:
         config = layout.config(manifest)
         layers = known_layers(self._workspace, manifest, config)
         return BaseImage(layers, config.config, config.history, config.author)
+
+
+def _key(reference: Reference, platform: Platform) -> str:
+    return Digest.of(f"{reference} {platform}".encode()).hex
 
 
 def known_layers(workspace: Workspace, manifest: Manifest, config: ImageConfig) -> tuple[str, ...]:

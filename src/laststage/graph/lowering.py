@@ -24,6 +24,7 @@ from laststage.dockerfile.stages import base_stage, source_stage, target_stage
 from laststage.errors import LaststageError
 from laststage.graph import config as configs
 from laststage.graph.copies import copy_operation
+from laststage.graph.foresight import images_ahead
 from laststage.graph.mounts import MountLowering
 from laststage.graph.operations import (
     BaseOp,
@@ -61,6 +62,9 @@ class FolderImage(Struct, frozen=True):
 # (name, platform) -> what a named context puts in its place, None if there is none of that name
 Named = Callable[[str, Platform], BaseImage | FolderImage | None]
 
+# names as written and platforms of images that will be asked for
+Foresee = Callable[[tuple[tuple[str, Platform], ...]], None]
+
 # (reference as written, platform, what to omit) -> the image
 Resolve = Callable[[str, Platform, tuple[str, ...]], BaseImage]
 
@@ -86,6 +90,7 @@ def lower(
     resolve: Resolve,
     named: Named = lambda _name, _platform: None,
     *,
+    foresee: Foresee = lambda _images: None,
     build_platform: Platform,
     platform: Platform,
     target: str = "",
@@ -94,12 +99,13 @@ def lower(
     """Return the graph that builds stage *target*, the last one by default.
 
     *resolve* is called for each base image that the target reaches, *named* before that and before
-    a name is taken for a stage's. Raise DockerfileError with the place for whatever cannot be built
+    a name is taken for a stage's; *foresee* is told the names first. Raise DockerfileError with the place for whatever cannot be built
     as written.
     """
     stage = target_stage(dockerfile, target)
     platforms = platform_args(build=build_platform, target=platform, stage=target)
     outside = Globals(dockerfile, build_args or {}, platforms)
+    foresee(images_ahead(dockerfile, stage, outside, platform))
     lowering = _Lowering(dockerfile, outside, resolve, named, platform)
     state = lowering.stage(stage)
     return Lowered(
