@@ -25,6 +25,7 @@ import pytest
 
 from laststage.store.root import Store
 
+from .docker import Docker, docker_in
 from .images import Image
 from .mirror import TamperingMirror, real_mirrors
 from .people import lacking, person
@@ -336,6 +337,16 @@ def skopeo() -> Callable[..., str]:
         return done.stdout
 
     return run
+
+
+@pytest.fixture(scope="module")
+def docker(session_folder: Path) -> Iterator[Docker]:
+    """A Docker daemon of one test file's own."""
+    lacking = [name for name in ("dockerd", "docker") if shutil.which(name) is None]
+    if lacking:
+        unavailable(f"needs {', '.join(lacking)}: apt-get install docker.io")
+    with docker_in(session_folder / "docker") as daemon:
+        yield daemon
 
 
 @pytest.fixture

@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _START_SECONDS = 60
 # Debian's docker.io; a newer client beside it would want buildx for this
 _CLIENT = "/usr/bin/docker" if os.access("/usr/bin/docker", os.X_OK) else "docker"
+
+
+@contextmanager
+def docker_in(folder: Path) -> Iterator[Docker]:
+    """Have a daemon in *folder*, which is gone afterwards."""
+    daemon = Docker(folder)
+    try:
+        yield daemon
+    finally:
+        daemon.stop()
+        # what containers in the host's network leave mounted
+        subprocess.run(["umount", folder / "exec/netns/default"], capture_output=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Docker:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from .assembled import report, tag
 from .conftest import Laststage, unavailable
+from .docker import Docker
 
 pytestmark = pytest.mark.integration
 
@@ -36,45 +34,15 @@ CASES = {
 
 
 @pytest.fixture(scope="module")
-def docker(session_folder: Path) -> Iterator[str]:
-    """The address of a Docker daemon that nobody else uses."""
-    lacking = [name for name in ("dockerd", "docker") if shutil.which(name) is None]
-    if lacking:
-        unavailable(f"needs {', '.join(lacking)}: apt-get install docker.io")
-    folder = session_folder / "docker"
-    folder.mkdir()
-    address = f"unix://{folder}/docker.sock"
-    with (folder / "log").open("wb") as log:
-        line = [
-            "dockerd", "-H", address, "--data-root", folder / "data", "--exec-root",
-            folder / "exec", "--pidfile", folder / "pid", "--iptables=false", "--bridge=none",
-        ]  # fmt: skip
-        daemon = subprocess.Popen(line, stdout=log, stderr=log)
-    until = time.monotonic() + 60
-    while not docker_says(address, "version", "--format", "{{.Server.Version}}")[:1].isdigit():
-        assert daemon.poll() is None, (folder / "log").read_text()[-2000:]
-        assert time.monotonic() < until, (folder / "log").read_text()[-2000:]
-        time.sleep(0.2)
-    yield address
-    daemon.send_signal(signal.SIGTERM)
-    daemon.wait(60)
-
-
-@pytest.fixture(scope="module")
-def loaded(laststage: Laststage, docker: str, session_folder: Path) -> str:
+def loaded(laststage: Laststage, docker: Docker, session_folder: Path) -> str:
     """The address of the daemon, which has every image of the cases."""
     for name in CASES:
         report(laststage, f"gcr.io/distroless/{name}")
     file = session_folder / "bases.tar"
     laststage("save", "-o", file, *(tag(name) for name in CASES))
-    assert "Loaded image" in docker_says(docker, "load", "-i", str(file))
+    assert "Loaded image" in docker("load", "-i", file)
     file.unlink()
-    return docker
-
-
-def docker_says(address: str, *words: str) -> str:
-    line = ["docker", "-H", address, *words]
-    return subprocess.run(line, capture_output=True, text=True, timeout=300).stdout
+    return docker.host
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -43,20 +43,10 @@ COPIED = "overlay does not work in the store"
 
 
 @pytest.fixture(scope="module")
-def docker(session_folder: Path) -> Iterator[Docker]:
+def host(docker: Docker) -> Docker:
     """A daemon with an image that has nothing but places for what the machine lends it."""
-    if not shutil.which("dockerd"):
-        unavailable("needs Docker: apt-get install docker.io")
-    folder = session_folder / "docker-outside"
-    daemon = Docker(folder)
-    try:
-        subprocess.run(daemon.line("import", "-", "host"), input=_root(), check=True)
-        yield daemon
-    finally:
-        daemon.stop()
-        # what containers in the host's network leave mounted
-        subprocess.run(["umount", folder / "exec/netns/default"], capture_output=True)
-        shutil.rmtree(folder, ignore_errors=True)
+    subprocess.run(docker.line("import", "-", "host"), input=_root(), check=True)
+    return docker
 
 
 def _root() -> bytes:
@@ -90,7 +80,7 @@ def context(session_folder: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def inside(docker: Docker, library: Path, context: Path) -> Build:
+def inside(host: Docker, library: Path, context: Path) -> Build:
     """Return what builds a Dockerfile in a container that is run with the options given."""
 
     def build(options: str, text: str) -> subprocess.CompletedProcess[str]:
@@ -102,7 +92,7 @@ def inside(docker: Docker, library: Path, context: Path) -> Build:
         env = {"PYTHONPATH": library, "HOME": "/home", "LASTSTAGE_STORE": "/home/store"}
         words = [f"--env={name}={value}" for name, value in env.items()]
         python = f"{sys.base_prefix}/bin/python3"
-        line = docker.line(
+        line = host.line(
             "run", "--rm", "--network=host", "--env=SOURCE_DATE_EPOCH=0", *options.split(), *lent,
             *words, "host", python, "-m", "laststage", "build", "--json", "--progress=plain",
             "-t", "inside", "-f", context / "Dockerfile", context,

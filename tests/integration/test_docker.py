@@ -10,12 +10,11 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from .conftest import EXAMPLES, owned, unavailable
+from .conftest import EXAMPLES, owned
 from .docker import Docker
 
 pytestmark = pytest.mark.integration
@@ -35,19 +34,6 @@ RUN for file in /own/private-*.crt; do [ -e "$file" ] || continue; \\
 ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt PIP_CERT=/etc/ssl/certs/ca-certificates.crt
 """
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----\n(.+?)-----END CERTIFICATE-----", re.DOTALL)
-
-
-@pytest.fixture(scope="module")
-def docker(session_folder: Path) -> Iterator[Docker]:
-    if not shutil.which("dockerd"):
-        unavailable("needs Docker: apt-get install docker.io")
-    folder = session_folder / "docker-init"
-    daemon = Docker(folder)
-    try:
-        yield daemon
-    finally:
-        daemon.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Bases:

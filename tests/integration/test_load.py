@@ -41,18 +41,6 @@ _SAYS = "odd /d: 3 b /e: 1 2 p"
 _HAND_OVER = 'FROM scratch\nCOPY busybox /\nENTRYPOINT ["/busybox", "echo", "handed over"]\n'
 
 
-@pytest.fixture(scope="module")
-def docker(session_folder: Path) -> Iterator[Docker]:
-    if not shutil.which("dockerd"):
-        unavailable("needs Docker: apt-get install docker.io")
-    daemon = Docker(session_folder / "docker-load")
-    try:
-        yield daemon
-    finally:
-        daemon.stop()
-        shutil.rmtree(session_folder / "docker-load", ignore_errors=True)
-
-
 @pytest.fixture
 def context(tmp_path: Path) -> Path:
     busybox = shutil.which("busybox")
