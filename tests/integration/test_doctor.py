@@ -53,6 +53,15 @@ def test_a_user_without_ids(alone: Laststage) -> None:
     assert found["store"]["status"] == "ok"
 
 
+def test_a_store_that_cannot_be(laststage: Laststage) -> None:
+    nowhere = laststage.on(Path("/proc/nowhere"))
+    found = checks(nowhere, "--offline", expect=1)
+    assert found["store"]["status"] == "missing"
+    # it may be had elsewhere: what else does this machine lack?
+    for name in ("kernel", "ids", "overlay", "runtime", "certificates"):
+        assert found[name]["status"] == "ok", found[name]
+
+
 def test_nothing_is_installed(laststage, fresh: Laststage, tmp_path: Path) -> None:
     # the runtime is looked for in /usr/sbin too: there is none for who sees an empty one
     (tmp_path / "empty").mkdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from http import HTTPStatus
 
@@ -22,14 +23,22 @@ def examine_machine(workspace: Workspace) -> tuple[Check, ...]:
 
     Unless the settings say offline, Debian's mirror is asked.
     """
-    path = workspace.settings.path
     try:
         workspace.store.prepare()
     except LaststageError as error:
-        return (failure("store", error), *_settings(workspace))
-    probe = Probe(workspace.store.path("staging"), path)
+        # another store may do, so all the rest is looked at as well
+        with tempfile.TemporaryDirectory(prefix="laststage-doctor-") as folder:
+            checks = _examined(workspace, folder, folder)
+        lack = failure("store", error)
+        return tuple(lack if check.name == "store" else check for check in checks)
+    return _examined(workspace, workspace.store.root, workspace.store.path("staging"))
+
+
+def _examined(workspace: Workspace, root: str, staging: str) -> tuple[Check, ...]:
+    path = workspace.settings.path
+    probe = Probe(staging, path)
     settings = _settings(workspace)  # while the other process tries things out
-    return (*examine(workspace.store.root, path, probe.result()), *settings)
+    return (*examine(root, path, probe.result()), *settings)
 
 
 def _settings(workspace: Workspace) -> tuple[Check, ...]:
