@@ -10,17 +10,24 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import stat
 from typing import NamedTuple
 
 from laststage.errors import MachineError
 from laststage.tree.entry import OVERLAY_NOTES, OWN_NOTES, Kind
 
-_STAT = f"{OWN_NOTES}stat"
-_WHITEOUT = f"{OWN_NOTES}whiteout"
+# whose a file is, and of what kind; that nothing is here
+STATUS = f"{OWN_NOTES}stat"
+WHITEOUT_NOTE = f"{OWN_NOTES}whiteout"
 ATTRIBUTE = f"{OWN_NOTES}attribute."
 # what is said to who may not, and for ids that are not there
 REFUSED = (errno.EPERM, errno.EINVAL)
+_NOTE = re.compile(
+    rb"(?P<kind>file|dir|char|block) (?P<meant>[0-7]{1,4}) (?P<before>[0-7]{1,4})"
+    rb"(?P<numbers>(?: [0-9]{1,10}){6})"
+)
+_IDS = 1 << 32
 _BITS = {"char": stat.S_IFCHR, "block": stat.S_IFBLK}
 
 
@@ -58,7 +65,7 @@ def is_whiteout(full: str, status: os.stat_result) -> bool:
     if status.st_size or not stat.S_ISREG(status.st_mode):
         return False
     try:
-        return os.getxattr(full, _WHITEOUT, follow_symlinks=False) == b"y"
+        return os.getxattr(full, WHITEOUT_NOTE, follow_symlinks=False) == b"y"
     except OSError:
         return False
 
@@ -69,7 +76,7 @@ def make_whiteout(full: str) -> None:
         os.mknod(full, stat.S_IFCHR | 0o600, 0)
     except PermissionError:
         _stub(full)
-        _note(full, _WHITEOUT, b"y")
+        _note(full, WHITEOUT_NOTE, b"y")
 
 
 def make_opaque(full: str, attribute: str) -> None:
@@ -135,33 +142,53 @@ def note(target: int | str, status: Status, mode: int) -> None:
     owner = own_ids(os.fstat(target) if isinstance(target, int) else os.lstat(target))
     numbers = (status.uid, status.gid, *status.device, *owner)
     text = f"{status.kind} {status.mode:o} {mode:o} {' '.join(map(str, numbers))}"
-    _note(target, _STAT, text.encode())
+    _note(target, STATUS, text.encode())
 
 
 def forget(full: str) -> None:
     """Take the note about *full* away, if there is one."""
     with contextlib.suppress(OSError):
-        os.removexattr(full, _STAT, follow_symlinks=False)
+        os.removexattr(full, STATUS, follow_symlinks=False)
 
 
 def noted(full: str, names: list[str], status: os.stat_result) -> Status | None:
     """Return what the note on *full* says, whose attributes are *names*; None if there is none.
 
-    What a step has changed since counts before what was noted: *status* is the file's own.
+    What `note` would not write is none. What a step has changed since counts before what was noted: *status* is the file's own.
     """
-    if _STAT not in names:
+    if STATUS not in names:
         return None
-    words = os.getxattr(full, _STAT, follow_symlinks=False).decode().split()
+    text = os.getxattr(full, STATUS, follow_symlinks=False)
+    found = _NOTE.fullmatch(text)
+    if found is None:
+        return None
     kind: Kind = "dir"
     for known in ("file", "char", "block"):
-        if words[0] == known:
+        if found["kind"] == known.encode():
             kind = known
-    meant, before = int(words[1], 8), int(words[2], 8)
-    uid, gid, major, minor, *owner = map(int, words[3:])
+    if stat.S_ISDIR(status.st_mode) != (kind == "dir"):
+        return None
+    meant, before = int(found["meant"], 8), int(found["before"], 8)
+    uid, gid, major, minor, *owner = map(int, found["numbers"].split())
+    if max(uid, gid) >= _IDS or major >= 1 << 12 or minor >= 1 << 20:
+        return None
     now, mode = own_ids(status), stat.S_IMODE(status.st_mode)
     if list(now) != owner:
         uid, gid = now
     return Status(kind, meant if mode == before else mode, uid, gid, (major, minor))
+
+
+def notes(full: str) -> dict[str, bytes]:
+    """Return laststage's notes on the file or directory *full*, and overlay's that anyone can write.
+
+    There are none on what has gone.
+    """
+    try:
+        names = os.listxattr(full, follow_symlinks=False)
+        found = [name for name in names if name.startswith((OWN_NOTES, OVERLAY_NOTES[1]))]
+        return {name: os.getxattr(full, name, follow_symlinks=False) for name in found}
+    except OSError:
+        return {}
 
 
 def note_attribute(full: str, name: str, value: bytes) -> None:
