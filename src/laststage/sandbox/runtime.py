@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Protocol
 
-from msgspec import json
+from msgspec import json, structs
 
 from laststage.errors import MachineError
 from laststage.sandbox.confinement import confined
@@ -114,7 +114,7 @@ class OciRuntime:
 
     def _surroundings(self, spec: SandboxSpec, identifier: str) -> Surroundings:
         limited = spec.resources != Resources()
-        return Surroundings(
+        given = Surroundings(
             in_user_namespace=in_user_namespace(),
             has_cgroups=self._has_cgroups,
             seccomp=profile(os.uname().machine),
@@ -123,6 +123,9 @@ class OciRuntime:
             masked=_throttles(),
             oom_score=_oom_score(),
         )
+        if given.any_device:
+            return structs.replace(given, mount_program=_mount_program())
+        return given
 
     def stop(self) -> None:
         """End every command that is under way."""
@@ -229,6 +232,18 @@ class CommandNotFoundError(MachineError):
 def _throttles() -> tuple[str, ...]:
     """Return the counters by which a processor's heat, and so what others compute, can be read."""
     return tuple(sorted(glob.glob("/sys/devices/system/cpu/cpu[0-9]*/thermal_throttle")))
+
+
+@cache
+def _mount_program() -> str:
+    """Return mount(8). Raise MachineError if there is none."""
+    program = shutil.which("mount", path="/usr/bin:/bin:/usr/sbin:/sbin")
+    if program is None:
+        raise MachineError(
+            "as root without cgroups a step needs mount(8), to be kept from devices",
+            hint="apt-get install mount; or build as an ordinary user",
+        )
+    return program
 
 
 def _oom_score() -> int:

@@ -103,7 +103,8 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     """What a machine gives a sandbox, whatever runs in it.
 
     *seccomp* is the profile, *network* the file of the private network's namespace, *cgroup* the
-    path of the sandbox's own cgroup, *masked* further paths that are not for it to read.
+    path of the sandbox's own cgroup, *masked* further paths that are not for it to read,
+    *mount_program* mount(8).
     """
 
     in_user_namespace: bool
@@ -112,16 +113,23 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     network: str = ""
     cgroup: str = ""
     masked: tuple[str, ...] = ()
+    mount_program: str = ""
     oom_score: int = 0
+
+    @property
+    def any_device(self) -> bool:
+        """Whether neither cgroups nor the kernel say which devices a sandbox may use."""
+        return not self.has_cgroups and not self.in_user_namespace
 
 
 def runtime_config(spec: SandboxSpec, given: Surroundings) -> dict[str, object]:
     """Return the runtime's configuration for *spec* on a machine that is as *given*.
 
-    Which devices may be used is for cgroups to say; as root without them no step may make any.
+    Which devices may be used is for cgroups to say; as root without them no step may make any, nor
+    use one that its files hold.
     """
     capabilities = list(_CAPABILITIES)
-    if not given.has_cgroups and not given.in_user_namespace:
+    if given.any_device:
         capabilities.remove("CAP_MKNOD")
     limits = [
         {"type": f"RLIMIT_{limit.name.upper()}", "soft": limit.soft, "hard": limit.hard}
@@ -148,7 +156,8 @@ def runtime_config(spec: SandboxSpec, given: Surroundings) -> dict[str, object]:
         },
         "root": {"path": spec.root, "readonly": spec.read_only},
         "hostname": spec.hostname,
-        "mounts": [*_system_mounts(spec, given), *map(_mount, spec.mounts)],
+        "mounts": [*_system_mounts(spec, given), *(_mount(mount, given) for mount in spec.mounts)],
+        **({"hooks": _without_devices(spec, given)} if given.any_device else {}),
         "linux": {
             "namespaces": _namespaces(spec, given),
             "maskedPaths": [*_MASKED, *given.masked],
@@ -160,6 +169,18 @@ def runtime_config(spec: SandboxSpec, given: Surroundings) -> dict[str, object]:
     }
 
 
+def _without_devices(spec: SandboxSpec, given: Surroundings) -> dict[str, object]:
+    """Return the hooks that have the device files of an image mean nothing.
+
+    Runtimes mount the root file system anew, without what its mount allowed or not, and have no
+    setting for that.
+    """
+    options = "remount,bind,nodev,ro" if spec.read_only else "remount,bind,nodev"
+    script = 'while read -r _; do :; done; exec "$@"'  # a hook must read what it is told
+    line = ["sh", "-c", script, "sh", given.mount_program, "-o", options, spec.root]
+    return {"createContainer": [{"path": "/bin/sh", "args": line}]}
+
+
 def _namespaces(spec: SandboxSpec, given: Surroundings) -> list[dict[str, str]]:
     found = [{"type": kind} for kind in ("pid", "ipc", "uts", "mount", "cgroup")]
     if spec.network == "none":
@@ -169,12 +190,15 @@ def _namespaces(spec: SandboxSpec, given: Surroundings) -> list[dict[str, str]]:
     return found
 
 
-def _mount(mount: Mount) -> dict[str, object]:
+def _mount(mount: Mount, given: Surroundings) -> dict[str, object]:
     mode = "ro" if mount.read_only else "rw"
+    devices = ("nodev",) if given.any_device else ()
     if not mount.source:
         options = ["nosuid", "nodev", mode, *mount.options]
         return _system(mount.target, "tmpfs", "tmpfs", *options)
-    return _system(mount.target, "bind", mount.source, "rbind", "rprivate", mode, *mount.options)
+    return _system(
+        mount.target, "bind", mount.source, "rbind", "rprivate", mode, *devices, *mount.options
+    )
 
 
 def _system(target: str, kind: str, source: str, *options: str) -> dict[str, object]:
