@@ -9,7 +9,13 @@ from msgspec import Struct
 
 from laststage.engine.mounts import name_resolution
 from laststage.engine.owners import identity
-from laststage.engine.running import checked_directory, copy_root, make_mount_points, read_inside
+from laststage.engine.running import (
+    check_targets,
+    checked_directory,
+    copy_root,
+    make_mount_points,
+    read_inside,
+)
 from laststage.errors import UsageError
 from laststage.graph.config import DEFAULT_PATH, environment_of
 from laststage.oci.documents import RunConfig
@@ -73,6 +79,8 @@ def run_container(
             if request.terminal:
                 env.setdefault("TERM", "xterm")
             mounts = [Mount(path, options=("mode=1777",)) for path in request.tmpfs]
+            mounts += name_resolution(folder)
+            check_targets(merged, mounts)
             spec = SandboxSpec(
                 root=merged,
                 argv=argv,
@@ -81,7 +89,7 @@ def run_container(
                 uid=who.uid,
                 gid=who.gid,
                 groups=who.groups,
-                mounts=(*mounts, *name_resolution(folder)),
+                mounts=tuple(mounts),
                 read_only=request.read_only,
                 terminal=request.terminal,
                 resources=request.resources,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec import structs
 
+from laststage.engine.forgery import remove_forged
 from laststage.engine.mounts import Network, Outside, StepMounts
 from laststage.engine.owners import identity
 from laststage.engine.sources import Folder
@@ -21,7 +22,7 @@ from laststage.sandbox.limits import MemoryExceededError
 from laststage.sandbox.namespace import powers
 from laststage.sandbox.overlay import overlay
 from laststage.sandbox.runtime import Runner
-from laststage.sandbox.spec import SandboxSpec
+from laststage.sandbox.spec import Mount, SandboxSpec
 from laststage.store.atomic import FULL, is_full
 from laststage.tree.marks import change_owner
 from laststage.tree.unpack import resolve
@@ -70,6 +71,7 @@ def run_step(
             mounts.name_resolution(network)
             if powers().one_id:
                 mounts.one_id(merged)
+            check_targets(merged, mounts.mounts)
             stubs = Stubs(merged, upper, [mount.target for mount in mounts.mounts])
             hide = _hider(mounts.secrets)
 
@@ -95,6 +97,7 @@ def run_step(
                 excerpt="\n".join(tail),
                 hint=hint or _hint(status, operation),
             )
+        remove_forged(upper, lowers, powers())
         stubs.remove()
         trusted.remove_from(upper)
         layers.snapshots.commit(folder, identifier)
@@ -217,6 +220,22 @@ def checked_directory(root: str, path: str) -> str:
             hint="choose another with WORKDIR",
         )
     return path
+
+
+def check_targets(root: str, mounts: Sequence[Mount]) -> None:
+    """Raise BuildError for a mount below the tree's /proc, or that a link leads to the kernel's files.
+
+    What is there is the runtime's while it starts, and some of it leads out of the tree.
+    """
+    for mount in mounts:
+        real = next(reversed(way(root, mount.target)), "")
+        is_link = real != mount.target.strip("/") and not real.startswith("dev/shm")
+        first = real.partition("/")[0]
+        if first == "proc" or (is_link and first in _KERNELS):
+            where = f", which a link of the image leads to /{real}" if is_link else ""
+            raise BuildError(
+                f"nothing can be mounted at {mount.target}{where}", hint="choose another target"
+            )
 
 
 def _hider(secrets: list[bytes]) -> Callable[[str], str]:
