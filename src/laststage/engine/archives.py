@@ -3,41 +3,45 @@
 from __future__ import annotations
 
 import bz2
-import gzip
 import lzma
 import os
 import zlib
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from laststage.errors import BuildError, IntegrityError
+from laststage.tree.inflating import Gzip
+from laststage.tree.tar import BLOCK, PIECE, Readable
 from laststage.tree.unpack import Unpacker, unpack
 from laststage.tree.untar import entries
 
 _MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+_LONGEST_MAGIC = 6
+_PIECE = 1 << 14
+# what a stream may make its reader use: it chooses that itself
+_MEMORY = 128 << 20
 
 
 def is_archive(path: str) -> bool:
     """Whether the file at *path* is a tar archive that can be unpacked, compressed or not."""
     try:
-        with open(path, "rb") as file, _opened(file) as stream:
-            return _is_tar(stream.read(512))
-    except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError):
+        with open(path, "rb") as file:
+            return _is_tar(_opened(file, memory=None).read(BLOCK))
+    except (OSError, IntegrityError):
         return False
 
 
 def unpack_archive(path: str, folder: str) -> None:
     """Unpack the archive at *path* into the empty *folder*, owners and times as it says.
 
-    Raise BuildError if it is none, or damaged, or holds what may not leave it.
+    Raise IntegrityError if it is none, or damaged, or holds what may not leave it.
     """
+    name = os.path.basename(path)
     os.makedirs(folder)
-    try:
-        with open(path, "rb") as file, _opened(file) as stream:
-            unpack(entries(stream, os.path.basename(path), whiteouts=False), Unpacker(folder))
-    except IntegrityError:
-        raise
-    except (EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
-        raise BuildError(f"{os.path.basename(path)} cannot be unpacked: {error}") from error
+    with open(path, "rb") as file:
+        stream = _opened(file, name=name)
+        unpack(entries(stream, name, whiteouts=False), Unpacker(folder))
+        while stream.read(PIECE):  # what is damaged shows at the end
+            pass
 
 
 def unpack_stream(stream: BinaryIO, start: bytes, folder: str) -> bool:
@@ -54,22 +58,85 @@ def unpack_stream(stream: BinaryIO, start: bytes, folder: str) -> bool:
     return True
 
 
-def _opened(file: BinaryIO, start: bytes = b"") -> BinaryIO:
-    if not start:
-        start = file.read(6)
-        file.seek(0)
-    kind = next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), "")
+class _Unpacked:
+    """What a compressed stream unpacks to. What follows its end is passed over, as gzip does."""
+
+    def __init__(self, file: BinaryIO, kind: str, name: str, memory: int | None) -> None:
+        self._file = file
+        self._given = b""  # what was read of the file and not yet unpacked
+        self._has_ended = False
+        self._kind = kind
+        self._name = name
+        self._memory = memory
+        self._member = _member(kind, memory)
+        self._ready = bytearray()
+
+    def read(self, amount: int) -> bytes:
+        """Return up to *amount* bytes, none at the end. Raise IntegrityError for a bad stream."""
+        while len(self._ready) < amount and (piece := self._next(amount)):
+            self._ready += piece
+        data = bytes(self._ready[:amount])
+        del self._ready[:amount]
+        return data
+
+    def _next(self, amount: int) -> bytes:
+        while not self._has_ended:
+            if self._member.eof:
+                rest = self._member.unused_data
+                if len(rest) < _LONGEST_MAGIC:
+                    rest += self._file.read(_LONGEST_MAGIC)
+                if _kind(rest) != self._kind:
+                    self._has_ended = True
+                    break
+                self._given, self._member = rest, _member(self._kind, self._memory)
+            data = b""
+            if self._member.needs_input:
+                data, self._given = self._given or self._file.read(_PIECE), b""
+                if not data:
+                    raise IntegrityError(f"{self._name} ends too early")
+            try:
+                piece = self._member.decompress(data, min(amount, PIECE))
+            except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+                if "Memory usage limit" in str(error):
+                    raise IntegrityError(
+                        f"{self._name} needs more than {_MEMORY >> 20} MiB of memory to unpack",
+                        hint="compress it anew: xz -9 needs 65",
+                    ) from error
+                raise IntegrityError(f"{self._name} cannot be unpacked: {error}") from error
+            if piece:
+                return piece
+        return b""
+
+
+def _member(kind: str, memory: int | None) -> Gzip | bz2.BZ2Decompressor | lzma.LZMADecompressor:
     match kind:
         case "gzip":
-            return cast("BinaryIO", gzip.GzipFile(fileobj=file))
+            return Gzip()
         case "bzip2":
-            return cast("BinaryIO", bz2.BZ2File(file))
-        case "xz":
-            return cast("BinaryIO", lzma.LZMAFile(file))
-        case "zstd":
-            raise BuildError("an archive compressed by zstd cannot be unpacked yet")
+            return bz2.BZ2Decompressor()
         case _:
-            return file
+            return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=memory)
+
+
+def _kind(begin: bytes) -> str:
+    return next((kind for magic, kind in _MAGIC.items() if begin.startswith(magic)), "")
+
+
+def _opened(
+    file: BinaryIO,
+    start: bytes = b"",
+    name: str = "the archive",
+    memory: int | None = _MEMORY,
+) -> Readable:
+    if not start:
+        start = file.read(_LONGEST_MAGIC)
+        file.seek(0)
+    kind = _kind(start)
+    if not kind:
+        return file
+    if kind == "zstd":
+        raise BuildError("an archive compressed by zstd cannot be unpacked yet")
+    return _Unpacked(file, kind, name, memory)
 
 
 def _is_tar(block: bytes) -> bool:

@@ -14,6 +14,12 @@ OPAQUE = ".wh..wh..opq"
 OVERLAY_NOTES = ("trusted.overlay.", "user.overlay.")
 # Those in which laststage keeps its own (tree/marks.py).
 OWN_NOTES = "user.laststage."
+_SHOWN = 200  # letters of a path in a message
+
+
+def shortened(path: str) -> str:
+    """Return *path* as messages have it: those of hostile archives may be of any length."""
+    return path if len(path) <= _SHOWN else f"{path[:_SHOWN]}…"
 
 
 def is_portable(attribute: str) -> bool:

@@ -15,13 +15,18 @@ from collections.abc import Iterable, Iterator
 
 from laststage.errors import IntegrityError
 from laststage.tree import marks
-from laststage.tree.entry import OVERLAY_NOTES, Entry, is_portable
+from laststage.tree.entry import OVERLAY_NOTES, Entry, is_portable, shortened
 from laststage.tree.tar import PIECE
 from laststage.tree.untar import Content
 
 _MAX_LINKS = 40  # as the kernel's own limit
 # what the file system says to names and numbers that it cannot hold
 _REFUSED = (errno.ENAMETOOLONG, errno.EINVAL, errno.EISDIR, errno.ENOTDIR, errno.EOVERFLOW)
+# and to attributes; what is too large for ext4 "has no space"
+_LARGE_ATTRIBUTE = 3000
+_NO_ATTRIBUTE = (
+    errno.EPERM, errno.EOPNOTSUPP, errno.EINVAL, errno.ERANGE, errno.E2BIG,
+)  # fmt: skip
 
 
 class Unpacker:
@@ -61,9 +66,11 @@ class Unpacker:
         except OSError as error:
             if error.errno not in _REFUSED:
                 raise
-            raise IntegrityError(f"{entry.path}: cannot be unpacked: {error.strerror}") from error
+            what = f"{shortened(entry.path)}: cannot be unpacked: {error.strerror}"
+            raise IntegrityError(what) from error
         except RecursionError as error:  # of what is in its place
-            raise IntegrityError(f"{entry.path}: replaces a tree that is too deep") from error
+            what = f"{shortened(entry.path)}: replaces a tree that is too deep"
+            raise IntegrityError(what) from error
 
     def _lay(self, entry: Entry, content: Iterable[bytes]) -> str:
         if not entry.path:
@@ -249,10 +256,12 @@ def _set_attribute(full: str, name: str, value: bytes, path: str) -> None:
         if error.errno == errno.EPERM and name == "security.capability":
             marks.note_attribute(full, name, value)
             return
-        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EINVAL, errno.ERANGE):
+        is_too_large = error.errno == errno.ENOSPC and len(value) > _LARGE_ATTRIBUTE
+        if error.errno not in _NO_ATTRIBUTE and not is_too_large:
             raise
         raise IntegrityError(
-            f"{path}: its attribute {name} cannot be set: {error.strerror}"
+            f"{shortened(path)}: its attribute {shortened(name)} cannot be set: "
+            f"{'it is too large' if is_too_large else error.strerror}"
         ) from error
 
 

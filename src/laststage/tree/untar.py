@@ -65,6 +65,7 @@ def entries(
     packages have none, so there a name is only a name.
     """
     overrides: dict[str, bytes] = {}
+    extended = 0  # bytes that one entry's extended headers have, however many there are
     while True:
         block = _block(source, name)
         if block is None:
@@ -74,8 +75,9 @@ def entries(
         kind = block[156:157]
         size = _number(block[124:136], name)
         if kind in (b"x", b"g", b"L", b"K"):
-            if not 0 <= size <= _MAX_EXTENSION:
-                raise IntegrityError(f"{name}: an extended header of {size} bytes")
+            extended += size
+            if not 0 <= size <= extended <= _MAX_EXTENSION:
+                raise IntegrityError(f"{name}: an extended header of {extended} bytes")
             body = _exactly(source, size, name)
             _exactly(source, -size % BLOCK, name)
             if kind == b"x":
@@ -84,7 +86,7 @@ def entries(
                 overrides["path" if kind == b"L" else "linkpath"] = body.rstrip(b"\0")
             continue
         entry = _entry(block, kind, size, overrides, name)
-        overrides = {}
+        overrides, extended = {}, 0
         content = Content(source, entry.size if entry.kind == "file" else 0, name)
         yield (_marker(entry) if whiteouts else entry), content
         for _ in content.pieces():
@@ -212,6 +214,8 @@ def _number(field: bytes, name: str) -> int:
             256 ** (len(field) - 1) if field[0] == 0xFF else 0
         )
     try:
+        if b"_" in field:  # which Python would pass over
+            raise ValueError(field)
         return int(field.split(b"\0", 1)[0].strip() or b"0", 8)
     except ValueError as error:
         raise IntegrityError(f"{name}: not a tar archive, or a damaged one (number)") from error
