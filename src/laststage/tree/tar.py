@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from laststage.errors import BuildError
-from laststage.tree.entry import OPAQUE, WHITEOUT, Entry
+from laststage.tree.entry import OPAQUE, WHITEOUT, Entry, shortened
 
 BLOCK: Final = 512
 PIECE: Final = 1 << 20
@@ -138,6 +138,12 @@ def header(entry: Entry) -> bytes:
 
 
 def _name(entry: Entry) -> str:
+    if entry.name.startswith(WHITEOUT):
+        raise BuildError(
+            f"{shortened(entry.path)}: no layer can hold a file of that name: in a layer it says that "
+            f"{entry.name.removeprefix(WHITEOUT)!r} is deleted",
+            hint="delete or rename it; an ignore file keeps it out of the context",
+        )
     if entry.kind == "whiteout":
         return f"{entry.parent}/{WHITEOUT}{entry.name}" if entry.parent else WHITEOUT + entry.name
     if entry.kind == "opaque":
