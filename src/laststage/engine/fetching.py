@@ -12,7 +12,7 @@ from laststage.engine.copying import Fetched
 from laststage.errors import IntegrityError, UsageError
 from laststage.model.digest import Digest
 from laststage.model.repository import Repository
-from laststage.net.http import Transport, shown
+from laststage.net.http import Transport, origin, shown
 from laststage.net.retry import retrying
 from laststage.sandbox.git import Git
 from laststage.store.atomic import Staged, disk_errors
@@ -31,8 +31,12 @@ def fetch_file(store: Store, transport: Transport, url: str, checksum: str) -> F
     One with a *checksum* that is there already is not fetched again. Raise IntegrityError if what
     comes is something else.
     """
-    name = unquote(os.path.basename(urlsplit(url).path))
-    if not name or name in (".", ".."):
+    try:
+        name = unquote(os.path.basename(urlsplit(url).path))
+        origin(url)
+    except ValueError as error:
+        raise UsageError(f"{url!r} is no address: {error}") from error
+    if not name or name in (".", "..") or "/" in name or "\0" in name:
         raise UsageError(
             f"{shown(url)} names no file", hint="the last part of its path is the name"
         )

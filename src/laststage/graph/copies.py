@@ -34,7 +34,7 @@ def copy_operation(
         context=context,
         sources=tuple(word for word in words if word not in remote),
         destination=f"{path.rstrip('/')}/" if directory else path,
-        inline=tuple(InlineFile(d.name, state.scope.body(d)) for d in line.heredocs),
+        inline=tuple(InlineFile(_file_name(d.name), state.scope.body(d)) for d in line.heredocs),
         remote=_remote_files(line, remote, expand) if isinstance(line, Add) else (),
         chown=expand(line.chown),
         chmod=expand(line.chmod),
@@ -43,6 +43,12 @@ def copy_operation(
         exclude=line.exclude,
         unpack=_unpack(line) if isinstance(line, Add) else "never",
     )
+
+
+def _file_name(name: str) -> str:
+    if not {"", ".", ".."}.isdisjoint(name.split("/")):
+        raise WordError(f"no file can be called {name!r}", near=name)
+    return name
 
 
 def _is_remote(word: str) -> bool:

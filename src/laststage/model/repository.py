@@ -32,7 +32,10 @@ class Repository(Struct, frozen=True):
         ref, _, folder = fragment.partition(":")
         if _SCP.fullmatch(address):
             return cls(address, _checked(ref, text), _inside(folder, text))
-        parts = urlsplit(address)
+        try:
+            parts = urlsplit(address)
+        except ValueError:  # no address at all
+            return None
         if parts.scheme not in _SCHEMES:
             return None
         if parts.scheme in ("http", "https") and not parts.path.endswith(".git"):
