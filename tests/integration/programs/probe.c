@@ -18,6 +18,7 @@
 #include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 static void say(const char *name, long result) {
@@ -165,6 +166,8 @@ int main(int count, char **words) {
     if (!strcmp(what, "shm")) say("shm", shmget(atoi(words[2]), 0, 0));
     if (!strcmp(what, "kill")) say("kill", kill(atoi(words[2]), 0));
     if (!strcmp(what, "trace")) say("trace", ptrace(PTRACE_SEIZE, atoi(words[2]), 0, 0));
+    if (!strcmp(what, "note"))
+        say("note", setxattr(words[2], words[3], words[4], strlen(words[4]), 0));
     if (!strcmp(what, "identity")) identity();
     if (!strcmp(what, "descriptors")) descriptors();
     return 0;
