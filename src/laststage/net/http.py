@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from http import HTTPStatus
@@ -32,6 +33,8 @@ _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CONNECTIONS = 8
 _WORTHWHILE = 1 << 14
 _REDIRECTING = frozenset({301, 302, 303, 307, 308})
+_LENGTH = re.compile("[0-9]{1,18}")
+_SHOWN = 200  # letters of what a server sent that is quoted
 _LOGINS = frozenset({"authorization", "cookie"})
 
 
@@ -96,6 +99,18 @@ def origin(url: str) -> tuple[str, str, int | None]:
     parts = urlsplit(url)
     standard = {"http": 80, "https": 443}.get(parts.scheme)
     return parts.scheme, (parts.hostname or "").lower(), parts.port or standard
+
+
+def joined(base: str, target: str) -> str:
+    """Return the URL that a server at *base* means by *target*. Raise NetworkError if it is none."""
+    try:
+        url = urljoin(base, target)
+        origin(url)
+    except ValueError as error:
+        raise NetworkError(
+            f"{shown(base)}: the server sends on to {target[:_SHOWN]!r}, which is no address"
+        ) from error
+    return url
 
 
 def fetch(transport: Transport, url: str, *, limit: int) -> bytes:
@@ -167,7 +182,7 @@ class UrllibTransport:
         for _ in range(_REDIRECTS + 1):
             answer = self._sent(request, url, headers)
             try:
-                target = urljoin(url, answer.headers.get("location") or url)
+                target = joined(url, answer.headers.get("location") or url)
                 if answer.status not in _REDIRECTING or request.method not in ("GET", "HEAD"):
                     begin = headers.get("Range", "bytes=0-")[6:].partition("-")[0]
                     yield _Body(answer, url, limit, int(begin))
@@ -308,7 +323,7 @@ class _Body:
             name.lower(): value for name, value in answer.headers.items()
         }
         length = answer.headers.get("content-length", "")
-        self.size = int(length) if length.isdecimal() else None
+        self.size = int(length) if _LENGTH.fullmatch(length) else None
         self.modified = answer.headers.get("last-modified", "")
         if answer.status == HTTPStatus.PARTIAL_CONTENT:
             start = answer.headers.get("content-range", "").removeprefix("bytes ").partition("-")[0]
@@ -377,6 +392,8 @@ def _network_errors(url: str) -> Iterator[None]:
         raise _explained(url, reason) from error
     except OSError as error:
         raise _explained(url, error) from error
+    except ValueError as error:  # numbers and addresses that are none, in what the server sent
+        raise NetworkError(f"{shown(url)}: the server's answer cannot be read") from error
 
 
 def _explained(url: str, reason: BaseException) -> NetworkError:

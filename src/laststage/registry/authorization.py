@@ -23,6 +23,7 @@ from laststage.registry.errors import RegistryError, Subject, refusal, unauthori
 from laststage.registry.names import Endpoint
 
 _TOKEN_LIMIT = 1 << 20
+_SHOWN = 200  # letters of an address that is none
 _CLIENT = "laststage"
 
 Scopes = frozenset[str]
@@ -101,11 +102,15 @@ class Authorizer:
         self, challenge: Challenge, path: str, scopes: Scopes, login: Login | None, scheme: str
     ) -> str:
         realm = challenge.parameters.get("realm", "")
-        parts = urlsplit(realm)
+        try:
+            parts = urlsplit(realm)
+            address = shown(realm)
+        except ValueError:
+            parts, address = urlsplit(""), realm[:_SHOWN]
         allowed = ("https",) if scheme == "https" and self._endpoint.verify else ("https", "http")
         if parts.scheme not in allowed or "@" in parts.netloc:
             raise RegistryError(
-                f"{self._endpoint.host} sends for a token to {shown(realm)!r}",
+                f"{self._endpoint.host} sends for a token to {address!r}",
                 hint="an https registry must name an https address; tell who runs it",
             )
         # what the registry itself asks for counts too: it may want more than is obvious

@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import quote, urljoin
+from urllib.parse import quote
 
 from msgspec import Struct, json
 
 from laststage.errors import IntegrityError, UsageError
 from laststage.model.digest import Digest
 from laststage.net.exchange import Answer, Content
+from laststage.net.http import joined
 from laststage.oci.documents import UNREADABLE
 from laststage.registry.authorization import Scopes
 from laststage.registry.errors import UnsupportedError
@@ -149,7 +150,7 @@ class Repository:
             if left < 0:
                 raise IntegrityError(f"{self.place}: a list of more than {_LIST_LIMIT} bytes")
             following = _NEXT.search(reply.headers.get("link", ""))
-            path = urljoin(reply.url, following[1]) if following else ""
+            path = joined(reply.url, following[1]) if following else ""
         return replies
 
     def has_blob(self, digest: Digest, *, push: bool = False) -> bool:

@@ -6,13 +6,13 @@ import contextlib
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from http import HTTPStatus
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from laststage.errors import NetworkError
 from laststage.net.exchange import Answer, Content, Exchange, Request
-from laststage.net.http import PlainHttpError, TlsError, UntrustedError, origin, shown
+from laststage.net.http import PlainHttpError, TlsError, UntrustedError, joined, origin, shown
 from laststage.net.retry import DELAYS, retrying
 from laststage.registry.authorization import Authorizer, Scopes
 from laststage.registry.credentials import Credentials
@@ -113,7 +113,7 @@ class Session:
         base = f"{self._scheme}://{self.endpoint.address}"
         if "://" not in path and not path.startswith("/"):
             return f"{base}/v2/{path}"
-        url = urljoin(base, path)
+        url = joined(base, path)
         if self._is_own(url):
             # behind a proxy that ends TLS, registries give their address as http
             return urlsplit(url)._replace(scheme=self._scheme).geturl()

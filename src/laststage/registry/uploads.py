@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
-from urllib.parse import quote, urljoin
+from urllib.parse import quote
 
 from msgspec import Struct
 
 from laststage.errors import NetworkError
 from laststage.model.digest import Digest
 from laststage.net.exchange import Content
+from laststage.net.http import joined
 from laststage.net.retry import LONGEST, TransientError
 from laststage.registry.errors import RegistryError
 from laststage.registry.repository import Repository
@@ -105,7 +106,7 @@ class Upload:
             headers = {"Content-Range": f"{at}-{self._source.size - 1}", **_BYTES}
             call = self._call("PATCH", location, content, (HTTPStatus.ACCEPTED,), headers)
             with self._session.open(call, limit=1 << 16) as answer:
-                location = urljoin(answer.url, answer.headers.get("location") or location)
+                location = joined(answer.url, answer.headers.get("location") or location)
             content = Content.of(b"")
         mark = "&" if "?" in location else "?"
         location += f"{mark}digest={quote(str(self._source.digest), safe='')}"
@@ -164,4 +165,4 @@ def _location(reply: Reply, repository: Repository, default: str = "") -> str:
     location = reply.headers.get("location") or default
     if not location:
         raise RegistryError(f"{repository.place}: the registry does not say where to upload")
-    return urljoin(reply.url, location)
+    return joined(reply.url, location)
