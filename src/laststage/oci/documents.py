@@ -193,7 +193,7 @@ def read_manifest(data: bytes, media_type: str, name: str) -> Manifest:
 
 def read_config(data: bytes, name: str) -> ImageConfig:
     """Read an image's config, whoever wrote it. Raise IntegrityError naming it if it is none."""
-    found = decode(data, _ForeignConfig, name, "imageconfig")
+    found = decode(data, _ForeignConfig, name, "config of an image")
     return ImageConfig(
         architecture=found.architecture,
         os=found.os,
