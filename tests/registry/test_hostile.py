@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from laststage.errors import IntegrityError, LaststageError
+from laststage.errors import IntegrityError, LaststageError, NetworkError
 from laststage.model.platform import Platform
 from laststage.model.reference import Reference
 from laststage.registry.client import Registry
@@ -256,6 +256,51 @@ def test_redirects_for_ever(hostile: Hostile, tried: Callable[[str], str]) -> No
 def test_a_length_that_is_a_lie(hostile: Hostile, tried: Callable[[str], str]) -> None:
     hostile.answer = layered(1000, lambda handler: endless(handler, 200, ENDLESS))
     assert "1073741824 bytes where 1000 were expected" in tried("pull")
+
+
+@pytest.mark.parametrize("address", ["http://[bad", "http://host:99999/", "http://host:abc/"])
+@pytest.mark.parametrize("header", ["Location", "WWW-Authenticate", "Link"])
+def test_addresses_that_are_none(
+    hostile: Hostile, client: Registry, header: str, address: str
+) -> None:
+    status = {"Location": 302, "WWW-Authenticate": 401, "Link": 200}[header]
+    value = {
+        "Location": address,
+        "WWW-Authenticate": f'Bearer realm="{address}"',
+        "Link": f'<{address}>; rel="next"',
+    }[header]
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        handler.send_header(header, value)
+        handler.send_header("Content-Length", "11")
+        handler.end_headers()
+        handler.wfile.write(b'{"tags":[]}')
+
+    hostile.answer = answer
+    with pytest.raises(NetworkError) as caught:
+        client.tags(Reference.parse(f"{hostile.address}/hostile"))
+    assert any(words in caught.value.message for words in ("no address", "for a token", "fetched"))
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "body"),
+    [("Content-Length", "9" * 5000, b""), ("Transfer-Encoding", "chunked", b"-5\r\nhello\r\n0\r\n\r\n")],
+)  # fmt: skip
+def test_numbers_that_are_none(
+    hostile: Hostile, client: Registry, header: str, value: str, body: bytes
+) -> None:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header(header, value)
+        handler.end_headers()
+        handler.wfile.write(body)
+        handler.close_connection = True
+
+    hostile.answer = answer
+    with pytest.raises(LaststageError) as caught:
+        client.tags(Reference.parse(f"{hostile.address}/hostile"))
+    assert hostile.address in caught.value.message
 
 
 @pytest.mark.parametrize("opening", [b"[", b'{"a":'])
