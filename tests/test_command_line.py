@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from laststage.cli.dispatch import dispatch
@@ -53,10 +55,36 @@ def test_settings_that_are_not_toml(tmp_path, capsys: pytest.CaptureFixture[str]
     assert 'key = "text"' in hint
 
 
+@pytest.mark.parametrize("kind", ["pipe", "endless", "folder", "large", "deep"])
+def test_settings_that_are_no_text(tmp_path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Who builds somebody else's app reads that one's settings."""
+    path = tmp_path / "laststage.toml"
+    match kind:
+        case "pipe":
+            os.mkfifo(path)
+        case "endless":
+            path.symlink_to("/dev/zero")
+        case "folder":
+            path.mkdir()
+        case "large":
+            path.touch()
+            os.truncate(path, 1 << 33)
+        case "deep":
+            path.write_text("a = " + "[" * 50_000)
+    assert dispatch(["plan", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert f"{path}: " in said
+    assert "no file of text" in said or "not TOML" in said
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("package.json", "{"), ("package.json", "[]"), ("pyproject.toml", "[project\n")],
-)
+    [
+        ("package.json", "{"), ("package.json", "[]"), ("pyproject.toml", "[project\n"),
+        ("package.json", '{"a":' + "[" * 50_000), ("pyproject.toml", "a = " + "[" * 50_000),
+    ],
+    ids=lambda text: text[:15],
+)  # fmt: skip
 def test_a_file_of_the_app_that_is_broken(
     tmp_path, name: str, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

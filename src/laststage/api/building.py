@@ -116,6 +116,7 @@ BASE_DIGEST = "org.opencontainers.image.base.digest"
 
 # A library brings libraries of its own; more rounds than this mean that something goes round.
 _ROUNDS = 5
+_MOST = 16 << 20  # letters of a Dockerfile, or of an ignore file
 
 
 class _Build:
@@ -335,10 +336,13 @@ def dockerfile_text(path: str) -> str:
     """Return the text of a Dockerfile. Raise DockerfileError if it cannot be read as text."""
     try:
         with open(path, encoding="utf-8", newline="") as file:
-            return file.read()
+            text = file.read(_MOST + 1)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise DockerfileError(f"cannot read the Dockerfile: {reason}", where=path) from error
+    if len(text) > _MOST:
+        raise DockerfileError(f"the Dockerfile has more than {_MOST} letters", where=path)
+    return text
 
 
 def ignore_text(context: str, dockerfile: str = "") -> str:
@@ -348,7 +352,10 @@ def ignore_text(context: str, dockerfile: str = "") -> str:
         if path and os.path.isfile(path):
             try:
                 with open(path, encoding="utf-8", errors="surrogateescape") as file:
-                    return file.read()
+                    text = file.read(_MOST + 1)
             except OSError as error:
                 raise UsageError(f"cannot read it: {error.strerror}", where=path) from error
+            if len(text) > _MOST:
+                raise UsageError(f"it has more than {_MOST} letters", where=path)
+            return text
     return ""

@@ -7,6 +7,7 @@ packages come from the mirror by name, and are what they were by their digests.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 import msgspec
@@ -18,6 +19,7 @@ from laststage.model.platform import Platform
 from laststage.store import atomic
 
 NAME = "laststage.lock"
+_MOST = 64 << 20  # bytes; a base has some hundred packages of a few hundred bytes each
 _VERSION = 1
 
 
@@ -61,13 +63,15 @@ class Change(Struct, frozen=True):
 
 def read_lock(path: str) -> Lock | None:
     """Return the lock in the file at *path*, None if there is no file. Raise LockError."""
+    hint = "make it anew: laststage base lock --upgrade"
+    if os.path.exists(path) and (not os.path.isfile(path) or os.path.getsize(path) > _MOST):
+        raise LockError("not a lock: no file of text", where=path, hint=hint)
     data = atomic.read(path)
     if data is None:
         return None
-    hint = "make it anew: laststage base lock --upgrade"
     try:
         lock = json.decode(data, type=Lock)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise LockError(f"not a lock: {error}", where=path, hint=hint) from error
     if lock.version != _VERSION:
         raise LockError(

@@ -15,6 +15,7 @@ from laststage.workspace import Settings
 
 _FILE = "laststage.toml"
 _LOCK = "laststage.lock"
+_MOST = 1 << 20  # bytes of a file of settings
 _KEYS = {
     "mirror", "security-mirror", "npm-registry", "rust-registry", "store", "offline", "allow-stale",
     "insecure-registries", "gc-size", "gc-age", "network",
@@ -106,6 +107,8 @@ def read_file(path: str) -> dict[str, object]:
     """Return the settings in the file at *path*, none if it is not there. Raise UsageError."""
     if not os.path.exists(path):
         return {}
+    if not os.path.isfile(path) or os.path.getsize(path) > _MOST:
+        raise UsageError("the settings are no file of text", where=path)
     import tomllib
 
     try:
@@ -113,7 +116,7 @@ def read_file(path: str) -> dict[str, object]:
             found = tomllib.load(file)
     except OSError as error:
         raise UsageError(f"cannot read the settings: {error.strerror}", where=path) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(
             f"the settings are not TOML: {error}",
             where=path,

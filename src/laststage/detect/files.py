@@ -75,7 +75,7 @@ class AppFolder:
 
         try:
             found = json.loads(self.text(path))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UsageError(
                 f"not JSON: {error}", where=f"{self.root}/{path}", hint=_MEND
             ) from error
@@ -89,7 +89,7 @@ class AppFolder:
 
         try:
             return tomllib.loads(self.text(path))
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise UsageError(
                 f"not TOML: {error}", where=f"{self.root}/{path}", hint=_MEND
             ) from error
