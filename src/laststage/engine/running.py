@@ -67,12 +67,10 @@ def run_step(
                 operation, folder, stack,
                 layers=layers, sources=sources, outside=outside, is_stopped=is_stopped,
             )  # fmt: skip
-            network = network_of(operation, outside)
-            mounts.name_resolution(network)
+            mounts.name_resolution(network := network_of(operation, outside))
             if powers().one_id:
                 mounts.one_id(merged)
-            check_targets(merged, mounts.mounts)
-            stubs = Stubs(merged, upper, [mount.target for mount in mounts.mounts])
+            stubs = _mount_points(merged, upper, mounts.mounts)
             hide = _hider(mounts.secrets)
 
             def hear(line: str) -> None:
@@ -220,6 +218,11 @@ def checked_directory(root: str, path: str) -> str:
             hint="choose another with WORKDIR",
         )
     return path
+
+
+def _mount_points(merged: str, upper: str, mounts: Sequence[Mount]) -> Stubs:
+    check_targets(merged, mounts)
+    return Stubs(merged, upper, [mount.target for mount in mounts])
 
 
 def check_targets(root: str, mounts: Sequence[Mount]) -> None:
