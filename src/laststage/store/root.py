@@ -40,6 +40,9 @@ class Store:
         if all(map(os.path.exists, map(self.path, ("oci-layout", *FOLDERS)))):
             return
         try:
+            os.makedirs(
+                self.root, 0o700, exist_ok=True
+            )  # whatever the umask, from the first moment
             for folder in FOLDERS:
                 os.makedirs(self.path(folder), exist_ok=True)
             os.chmod(self.root, 0o700)
