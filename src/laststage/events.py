@@ -1,7 +1,6 @@
 """What happens during a build, as values.
 
-The engine emits events and never prints; whoever shows them decides how. `--progress json` is these
-values encoded, so what people and machines see cannot drift apart.
+The engine emits events and never prints; whoever shows them decides how.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ class TransferProgressed(Struct, frozen=True, tag=True):
     name: str
     done: int
     total: int
-    how: Literal["fetched", "pushed", "copied"] = "fetched"
+    how: Literal["fetched", "pushed", "copied", "read"] = "fetched"
 
 
 class Noticed(Struct, frozen=True, tag=True):

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from argparse import ArgumentParser, Namespace
 
 import msgspec
 
 from laststage.api.loading import load
-from laststage.cli.settings import add_settings, read_settings
+from laststage.cli.transfer import add_transfer, opened
 from laststage.errors import UsageError
 from laststage.model.platform import Platform
 from laststage.model.size import human_size
-from laststage.workspace import Workspace
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -26,21 +24,20 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--platform", metavar="OS/ARCH", help="take this platform's image; else this machine's"
     )
-    parser.add_argument("--json", action="store_true", help="print what was loaded as JSON")
-    add_settings(parser)
+    add_transfer(parser)
 
 
 def run(options: Namespace) -> int:
     """Load the images and say what they are called."""
     if options.input == "-" and sys.stdin.isatty():
         raise UsageError("nothing to load", hint="-i FILE, or `docker save IMAGE | laststage load`")
-    workspace = Workspace(read_settings(options, os.environ, "."))
-    images = load(
-        workspace,
-        sys.stdin.buffer if options.input == "-" else options.input,
-        tag=options.tag,
-        platform=Platform.parse(options.platform) if options.platform else None,
-    )
+    with opened(options) as workspace:
+        images = load(
+            workspace,
+            sys.stdin.buffer if options.input == "-" else options.input,
+            tag=options.tag,
+            platform=Platform.parse(options.platform) if options.platform else None,
+        )
     rows = [
         {
             "references": image.references,

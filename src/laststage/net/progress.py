@@ -31,7 +31,7 @@ class Progress:
         total: int,
         sink: Sink,
         *,
-        how: Literal["fetched", "pushed", "copied"] = "fetched",
+        how: Literal["fetched", "pushed", "copied", "read"] = "fetched",
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._name = name

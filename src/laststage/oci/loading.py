@@ -38,9 +38,11 @@ from laststage.oci.members import (
     GZIP,
     ZSTD,
     ArchiveError,
+    Count,
     Member,
     Members,
     document,
+    ignored,
     unpacked_limit,
 )
 from laststage.store.records import Records
@@ -56,6 +58,10 @@ _MOST = 4 << 20
 _HEX = re.compile(r"[0-9a-f]{64}")
 _PLAIN = ".tar"
 _ZSTD_LAYER = LAYER_GZIP.replace("gzip", "zstd")
+
+
+def _unmetered(_total: int) -> Count:
+    return ignored
 
 
 class LoadedImage(Struct, frozen=True):
@@ -86,9 +92,16 @@ class _DockerImage(Struct, frozen=True, rename="pascal"):
 
 
 class Loader:
-    """Takes images into *store*; *pool* compresses."""
+    """Takes images into *store*; *pool* compresses.
 
-    def __init__(self, store: Store, pool: ThreadPoolExecutor) -> None:
+    *meter* is called once it is known how many bytes the layers have; what it returns counts them.
+    """
+
+    def __init__(
+        self, store: Store, pool: ThreadPoolExecutor, meter: Callable[[int], Count] = _unmetered
+    ) -> None:
+        self._meter = meter
+        self._count: Count = ignored
         self._layout = Layout(store)
         self._blobs = self._layout.blobs
         self._pool = pool
@@ -114,6 +127,7 @@ class Loader:
             raise UsageError(
                 f"an image in {members.name} has no name", hint="give it one with --tag NAME"
             )
+        self._count = self._meter(sum(_layer_bytes(members, one) for one in found))
         images = []
         for one in found:
             image = (
@@ -145,6 +159,7 @@ class Loader:
     def _take_layer(self, members: Members, layer: Descriptor, diff_id: str) -> None:
         digest = _digest(layer.digest, members.name)
         if self._blobs.size(digest) == layer.size:
+            self._count(layer.size)
             return
         member = members.find(f"blobs/{digest.algorithm}/{digest.hex}")
         if member is None or member.size != layer.size:
@@ -182,6 +197,8 @@ class Loader:
         if made is None or self._blobs.size(Digest.parse(made.digest)) != made.size:
             made = self._compress(member, name, diff_id)
             self._compressed.put(key, made)
+        else:
+            self._count(member.size)
         return made.descriptor
 
     def _compress(self, member: Member, name: str, diff_id: str) -> LayerBlob:
@@ -189,6 +206,7 @@ class Loader:
         with self._blobs.writer() as writer:
             gzip = GzipWriter(writer.write, self._pool)
             while piece := member.read(PIECE):
+                self._count(len(piece))
                 plain.update(piece)
                 gzip.write(piece)
             gzip.close()
@@ -202,7 +220,7 @@ class Loader:
         """Store a layer as it is, if it unpacks to what *diff_id* says. Return its digest."""
         plain = hashlib.sha256()
         with self._blobs.writer() as writer:
-            source = _Copied(member, writer.write)
+            source = _Copied(member, writer.write, self._count)
             if member.peek(4).startswith((GZIP, ZSTD)):
                 limit = unpacked_limit(member.size)
                 reader = LayerReader(source, name, limit)  # type: ignore[arg-type]  # it only reads
@@ -216,14 +234,16 @@ class Loader:
 
 
 class _Copied:
-    """Passes a stream on, and writes what came through it."""
+    """Passes a stream on, and writes and counts what came through it."""
 
-    def __init__(self, source: Member, write: Callable[[bytes], object]) -> None:
+    def __init__(self, source: Member, write: Callable[[bytes], object], count: Count) -> None:
         self._source = source
         self._write = write
+        self._count = count
 
     def read(self, amount: int) -> bytes:
         data = self._source.read(amount)
+        self._count(len(data))
         self._write(data)
         return data
 
@@ -258,6 +278,14 @@ def _chosen(members: Members, platform: Platform) -> tuple[Listed, ...] | tuple[
         else msgspec.structs.replace(one, names=lent.get(one.manifest.config.digest[7:], ()))
         for one in oci
     )
+
+
+def _layer_bytes(members: Members, image: Listed | _DockerImage) -> int:
+    """Return how many bytes the layers of *image* have in the archive."""
+    if isinstance(image, Listed):
+        return sum(layer.size for layer in image.manifest.layers)
+    found = map(members.find, image.layers or ())
+    return sum(member.size for member in found if member is not None)
 
 
 def _docker_images(members: Members) -> tuple[_DockerImage, ...]:

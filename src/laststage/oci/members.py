@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from typing import BinaryIO, Protocol
 
 from laststage.errors import IntegrityError
@@ -23,6 +24,14 @@ _MAX_LINKS = 8
 # What grows to more than this is denser than files of any use are: it is made to fill a disk.
 _LEAST_LIMIT = 1 << 30
 _MOST_DENSE = 200
+
+
+# Told how many bytes more were read.
+Count = Callable[[int], object]
+
+
+def ignored(_count: int) -> None:
+    """Be the Count that tells nobody."""
 
 
 class ArchiveError(IntegrityError):
@@ -103,9 +112,10 @@ class Archive:
 
     A plain one that can be read at any place is read where it is. Everything else is unpacked once,
     into a file without a name in the folder *scratch*: what an archive is about comes last in it.
+    *count* is told of each piece of it.
     """
 
-    def __init__(self, file: BinaryIO, name: str, scratch: str) -> None:
+    def __init__(self, file: BinaryIO, name: str, scratch: str, count: Count = ignored) -> None:
         self.name = name
         self._places: dict[str, tuple[int, int]] = {}
         self._links: dict[str, str] = {}
@@ -125,7 +135,7 @@ class Archive:
         with disk_errors(f"unpacking {name}"):
             self._spool = _nameless(scratch)
             try:
-                self._index(_Counted(source, self._spool))
+                self._index(_Counted(source, self._spool, count=count))
                 while file.read(PIECE):  # whoever writes to a pipe may come to their end
                     pass
                 self._spool.flush()
@@ -175,14 +185,18 @@ class Archive:
 class _Counted:
     """Passes a stream on, copies it to *copy*, and knows how far it came."""
 
-    def __init__(self, source: Readable, copy: BinaryIO | None, at: int = 0) -> None:
+    def __init__(
+        self, source: Readable, copy: BinaryIO | None, at: int = 0, *, count: Count = ignored
+    ) -> None:
         self._source = source
         self._copy = copy
+        self._count = count
         self.at = at
 
     def read(self, amount: int) -> bytes:
         data = self._source.read(amount)
         self.at += len(data)
+        self._count(len(data))
         if self._copy is not None:
             self._copy.write(data)
         return data
