@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+from argparse import ArgumentParser
 
 import pytest
 
+from laststage.cli import elsewhere
 from laststage.cli.dispatch import dispatch
+from laststage.cli.elsewhere import said_here
+from laststage.cli.main import COMMANDS
 
 
 @pytest.mark.parametrize(
@@ -18,6 +23,14 @@ from laststage.cli.dispatch import dispatch
         (["build", "--progress", "loud"], "invalid choice: 'loud'", "`laststage build --help`"),
         (["run"], "required: IMAGE", "`laststage run --help`"),
         (["build", "-t", "UPPER"], "not an image name: 'UPPER'", "upper"),
+        (["build", "-t"], "argument -t/--tag: expected one argument", "`laststage build --help`"),
+        (["buildx"], "unknown command 'buildx'", "did you mean build?"),
+        (["help", "bild"], "unknown command 'bild'", "did you mean build?"),
+        (["build", "-q"], "unrecognized arguments: -q", "--progress quiet"),
+        (["build", "--cache-to=type=x"], "unrecognized", "the store is the cache"),
+        (["run", "--rm", "x"], "unrecognized arguments: --rm", "leave it out"),
+        (["run", "-it", "x"], "unrecognized arguments: -it", "your terminal"),
+        (["run", "-p80:80", "x"], "unrecognized arguments: -p80:80", "this machine's network"),
     ],
 )
 def test_wrong_words(
@@ -30,10 +43,52 @@ def test_wrong_words(
     assert hint in said.partition("hint: ")[2]
 
 
-def test_a_folder_with_only_a_dockerfile(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_words_of_other_tools_are_none_of_ours(command: str) -> None:
+    parser = ArgumentParser()
+    importlib.import_module(f"laststage.cli.{command}").configure(parser)
+    ours = set(parser._option_string_actions)
+    assert {flag for flag in ours if said_here(command, flag)} <= SHORT
+    assert command not in elsewhere.COMMANDS
+
+
+# a letter that has another meaning where it stands together with others
+SHORT = {"-i", "-t", "-p", "-d", "-c", "-v", "-q", "-f", "-a"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        dispatch(["help", command])
+    assert ended.value.code == 0
+    assert f"usage: laststage {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "Dockerfile.prod", "Containerfile"])
+def test_a_folder_with_only_a_dockerfile(
+    tmp_path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_text("FROM scratch\n")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub/package.json").write_text("{}")
     assert dispatch(["plan", str(tmp_path)]) == 2
-    assert f"laststage build -f {tmp_path}/Dockerfile {tmp_path}" in capsys.readouterr().err
+    assert f"laststage build -f {tmp_path}/{name} {tmp_path}" in capsys.readouterr().err
+
+
+def test_a_folder_with_apps_below(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("services/b/package.json", "services/b/x/package.json", "a/pyproject.toml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    assert dispatch(["plan", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert f"below it are a, services/b: laststage build {tmp_path}/a" in said
+
+
+def test_a_dockerfile_that_is_not_there(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert dispatch(["build", "-f", f"{tmp_path}/nosuch", str(tmp_path)]) == 2
+    said, _, hint = capsys.readouterr().err.partition("hint: ")
+    assert f"{tmp_path}/nosuch: cannot read the Dockerfile: No such file" in said
+    assert "not in PATH" in hint
 
 
 def test_a_key_that_a_table_does_not_have(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:

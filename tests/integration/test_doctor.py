@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -147,3 +148,17 @@ def test_the_store_is_looked_at_and_mended(fresh: Laststage, tmp_path: Path) -> 
     assert again["digest"] == built["digest"]
     found = json.loads(fresh("doctor", "--deep", "--offline", "--json").stdout)
     assert found["store"] == []
+
+
+def test_a_runtime_that_does_not_start(laststage, calculator, tmp_path: Path) -> None:
+    for name in ("crun", "runc"):  # of another processor, or half of a package
+        (tmp_path / name).write_text("not a program\n")
+        (tmp_path / name).chmod(0o755)
+    tmp_path.chmod(0o755)
+    path = {"PATH": f"{tmp_path}:{laststage.env['PATH']}"}
+    said = laststage("run", "calculator", expect=1, env=path).stderr
+    assert re.search(rf"LS600.: {tmp_path}/(crun|runc) cannot be started: Exec format error", said)
+    assert "apt-get install --reinstall" in said
+    said = laststage("doctor", expect=1, env=path).stdout
+    assert re.search(r"✗ runtime +(crun|runc): .* cannot be started: Exec format error", said)
+    assert "✓ namespaces" in said

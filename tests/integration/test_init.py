@@ -11,7 +11,8 @@ pytestmark = pytest.mark.integration
 
 
 def test_it_writes_what_plan_and_build_use(laststage, calculator, app: Path) -> None:
-    laststage("init", app)
+    said = laststage("init", app).stdout
+    assert f"build it: laststage build -f {app}/Dockerfile --bases assemble {app}\n" in said
     planned = json.loads(laststage("plan", "--json", app).stdout)["plan"]
     assert (app / "Dockerfile").read_text() == planned["dockerfile"] == calculator["dockerfile"]
     assert (app / ".dockerignore").read_text() == planned["dockerignore"]

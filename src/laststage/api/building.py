@@ -339,7 +339,11 @@ def dockerfile_text(path: str) -> str:
             text = file.read(_MOST + 1)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise DockerfileError(f"cannot read the Dockerfile: {reason}", where=path) from error
+        is_away = isinstance(error, FileNotFoundError)
+        hint = "FILE is looked for where the command runs, not in PATH" if is_away else ""
+        raise DockerfileError(
+            f"cannot read the Dockerfile: {reason}", where=path, hint=hint
+        ) from error
     if len(text) > _MOST:
         raise DockerfileError(f"the Dockerfile has more than {_MOST} letters", where=path)
     return text

@@ -20,6 +20,7 @@ from laststage.cli.shell import offer_shell
 from laststage.cli.shown import make_display
 from laststage.cli.sources import open_context
 from laststage.errors import UsageError
+from laststage.events import Noticed
 from laststage.model.platform import Platform
 from laststage.store import atomic
 from laststage.workspace import Workspace
@@ -67,11 +68,12 @@ def run(options: Namespace) -> int:
         with display:
             _warn(workspace, request)
             report = api.build(workspace, request)
+            _notice(workspace, request, report)
+        _write_files(options, report)  # before a result that nobody may want to read
         output = report_json(report) if options.json else _text(report, options)
         if not any(out.destination == "-" for out in request.outputs):
             sys.stdout.write(output)
             sys.stdout.flush()
-        _write_files(options, report)
         if _is_repeatable(options, report):
             paths = api.inputs_of(workspace, request, report)
             write_receipt(
@@ -108,6 +110,15 @@ def _warn(workspace: Workspace, request: api.BuildRequest) -> None:
         name = request.dockerfile_name
         for warning in build_warnings(request.dockerfile, name, **_checked(request)):
             workspace.sink(warning)
+
+
+def _notice(workspace: Workspace, request: api.BuildRequest, report: api.BuildReport) -> None:
+    """Say so if an app was planned whose folder has a Dockerfile that says something else."""
+    own = os.path.normpath(f"{request.context}/Dockerfile")
+    if request.dockerfile is None and os.path.isfile(own):
+        with open(own, encoding="utf-8", errors="replace") as file:
+            if file.read() != report.dockerfile:
+                workspace.sink(Noticed(f"{own} was not used; to build it: -f {own}"))
 
 
 def _checked(request: api.BuildRequest) -> _Checked:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import signal
 import sys
@@ -9,11 +11,17 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from importlib import import_module
 from types import FrameType
-from typing import NoReturn, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from laststage import __version__
 from laststage.cli.main import COMMANDS
 from laststage.errors import LaststageError, UsageError
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
+
+# what a write says when its pipe has no reader, or its disk no room
+_UNWRITABLE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class Command(Protocol):
@@ -29,25 +37,49 @@ class Command(Protocol):
 def dispatch(argv: Sequence[str]) -> int:
     """Run the command that *argv* names and return its exit code."""
     try:
-        if not argv or argv[0] in ("-h", "--help", "help"):
-            print(_overview())
-            return 0 if argv else 2
-        if argv[0] in ("-V", "--version", "version"):
-            print(f"laststage {__version__}")
-            return 0
-        if argv[0] not in COMMANDS:
-            return _unknown(argv[0])
-        return _run(argv[0], argv[1:])
+        code = _called(list(argv))
+        sys.stdout.flush()  # here, where somebody can say why it does not work
+        return code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        # whoever read our output has enough; nothing more can be said there
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
     except LaststageError as error:
         print(error_text(error), file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        return not_written(error)
+
+
+def not_written(error: OSError) -> int:
+    """Return the exit code if *error* says that nothing can be written to the output any more.
+
+    Raise any other error again.
+    """
+    if error.errno not in _UNWRITABLE or error.filename is not None:
+        raise error
+    with contextlib.suppress(
+        OSError
+    ):  # what is still to be written would fail once more at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if error.errno == errno.EPIPE:
+        return 141  # whoever read our output has enough; nothing more can be said there
+    with contextlib.suppress(OSError):
+        print(f"error[LS970]: cannot write the output: {error.strerror}", file=sys.stderr)
+    return 1
+
+
+def _called(argv: list[str]) -> int:
+    if argv[:1] == ["help"] and argv[1:]:
+        argv = [*argv[1:], "--help"]
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(_overview())
+        return 0 if argv else 2
+    if argv[0] in ("-V", "-v", "--version", "version"):
+        print(f"laststage {__version__}")
+        return 0
+    if argv[0] not in COMMANDS:
+        return _unknown(argv[0])
+    return _run(argv[0], argv[1:])
 
 
 def _run(name: str, arguments: Sequence[str]) -> int:
@@ -71,15 +103,29 @@ class _Parser(ArgumentParser):
     """argparse, with this program's way to say that something is wrong."""
 
     def error(self, message: str) -> NoReturn:
-        """Raise UsageError for what cannot be understood, with the nearest flag where there is one."""
+        """Raise UsageError for what cannot be understood, with the flag to use where there is one."""
+        words = [word.partition("=")[0] for word in message.split() if word.startswith("-")]
+        hint = ""
+        if words and message.startswith("unrecognized"):
+            hint = self._instead(words[0])
+        raise UsageError(message, hint=hint or f"`{self.prog} --help` lists what there is")
+
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        """Print what --help shows. Raise OSError if that cannot be done, where argparse is silent."""
+        print(self.format_help(), end="", file=file)
+        sys.stdout.flush()
+
+    def _instead(self, flag: str) -> str:
+        """Return a hint for a *flag* that there is not: what other tools call so, or the nearest."""
         import difflib
 
-        words = [w.partition("=")[0].rstrip(":") for w in message.split() if w.startswith("-")]
-        known = self._option_string_actions
-        unknown = [word for word in words if word not in known]
-        close = difflib.get_close_matches(unknown[0], known, 1) if unknown else []
-        hint = f"did you mean {close[0]}?" if close else f"`{self.prog} --help` lists what there is"
-        raise UsageError(message, hint=hint)
+        from laststage.cli.elsewhere import said_here
+
+        known = [name for name in self._option_string_actions if name.startswith("--")]
+        close = difflib.get_close_matches(flag, known, 1, 0.7)
+        return said_here(self.prog.split()[-1], flag) or (
+            f"did you mean {close[0]}?" if close else ""
+        )
 
 
 def error_text(error: LaststageError) -> str:
@@ -113,7 +159,9 @@ def _overview() -> str:
 def _unknown(name: str) -> int:
     import difflib
 
-    close = difflib.get_close_matches(name, COMMANDS, n=1)
+    from laststage.cli.elsewhere import COMMANDS as ELSEWHERE
+
+    close = [ELSEWHERE[name]] if name in ELSEWHERE else difflib.get_close_matches(name, COMMANDS, 1)
     hint = f"did you mean {close[0]}?" if close else f"commands: {', '.join(COMMANDS)}"
     print(f"error[LS100]: unknown command {name!r}\nhint: {hint}", file=sys.stderr)
     return 2

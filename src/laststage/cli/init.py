@@ -37,4 +37,5 @@ def run(options: Namespace) -> int:
     for path, text in paths.items():
         atomic.write(os.path.abspath(path), text.encode())
         print(f"wrote {path}")
+    print(f"build it: laststage build -f {next(iter(paths))} --bases assemble {options.folder}")
     return 0

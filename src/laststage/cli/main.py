@@ -5,6 +5,7 @@ A build in which nothing changed ends in `_unchanged`, before argparse or anythi
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -35,17 +36,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that *arguments* name (the process's own by default); return its exit code:
     0 done, 1 the work failed, 2 wrong usage, 130 interrupted.
     """
+    _prepare_streams()
     argv = list(sys.argv[1:] if arguments is None else arguments)
-    if argv[:1] == ["build"]:
-        output = _unchanged(argv)
-        if output is not None:
+    output = _unchanged(argv) if argv[:1] == ["build"] else None
+    if output is not None:
+        try:
             if "quiet" not in argv and "--progress=quiet" not in argv:
                 sys.stderr.write("nothing has changed since the last build\n")
             sys.stdout.write(output)
-            return 0
+            sys.stdout.flush()
+        except OSError as error:
+            from laststage.cli.dispatch import not_written
+
+            return not_written(error)
+        return 0
     from laststage.cli.dispatch import dispatch
 
     return dispatch(argv)
+
+
+def _prepare_streams() -> None:
+    """Make standard streams that can be written to whatever the caller left of them."""
+    # a closed one would give its number to the next file that is opened, of the store perhaps
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115  # for the whole process
+    # a mark, or a file's name, that the terminal's encoding does not have is no reason to fail
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _unchanged(argv: list[str]) -> str | None:

@@ -26,6 +26,12 @@ _UNPLANNED = {
 }  # fmt: skip
 _UNPLANNED_ENDINGS = {".csproj": ".NET", ".fsproj": ".NET", ".sln": ".NET", ".cabal": "Haskell"}
 
+_DOCKERFILES = ("Dockerfile", "Containerfile")
+_MANIFESTS = (
+    "go.mod", "Cargo.toml", "pom.xml", "build.gradle", "build.gradle.kts", "pyproject.toml",
+    "requirements.txt", "Pipfile", "setup.py", "manage.py", "package.json", "index.html",
+)  # fmt: skip
+
 
 class Detector(Protocol):
     """The module ``app`` of one language's package."""
@@ -89,8 +95,20 @@ def _nothing(app: AppFolder, folder: str) -> NoAppError | UnsupportedAppError:
         "laststage recognises Go, Rust, Java, Python, Node.js and static sites by their own files; name "
         "the app's own folder, or for anything else write a Dockerfile and build with -f"
     )
-    if "Dockerfile" in names:
-        hint = (
-            f"it has a Dockerfile: laststage build -f {os.path.join(folder, 'Dockerfile')} {folder}"
-        )
-    return NoAppError(f"found no app in {folder} (it holds {seen})", where=folder, hint=hint)
+    if found := [name for name in names if name.split(".")[0] in _DOCKERFILES]:
+        file = os.path.join(folder, min(found, key=len))
+        hint = f"it has a Dockerfile: laststage build -f {file} {folder}"
+    elif below := _below(app):
+        listed = ", ".join(below[:6]) + (", ..." if len(below) > 6 else "")
+        hint = f"below it are {listed}: laststage build {os.path.join(folder, below[0])}"
+    return NoAppError(f"found no app in {folder} (it holds {seen})", hint=hint)
+
+
+def _below(app: AppFolder) -> list[str]:
+    """Return the folders in *app* that seem to be apps."""
+    found = {
+        os.path.dirname(path)
+        for path in app.walk(*_MANIFESTS, depth=2)
+        if os.path.basename(path) in _MANIFESTS
+    }
+    return [one for one in sorted(found) if os.path.dirname(one) not in found]

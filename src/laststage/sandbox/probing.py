@@ -111,13 +111,16 @@ def _version(path: str) -> str:
     for name in ("crun", "runc"):
         program = shutil.which(name, path=f"{path}:/usr/sbin:/sbin")
         if program is not None:
-            done = subprocess.run(
-                [program, "--version"],
-                capture_output=True,
-                text=True,
-                errors="replace",
-                check=False,
-            )
+            try:
+                done = subprocess.run(
+                    [program, "--version"],
+                    capture_output=True,
+                    text=True,
+                    errors="replace",
+                    check=False,
+                )
+            except OSError:
+                return name  # why it does not start, _start() tells
             words = done.stdout.partition("\n")[0].split()
             return f"{name} {words[-1]}" if words else name
     return ""

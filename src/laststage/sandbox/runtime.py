@@ -149,7 +149,7 @@ class OciRuntime:
 
     def _piped(self, line: list[str], identifier: str, output: Callable[[str], None]) -> int:
         # A session of its own: Ctrl-C reaches laststage alone, which then ends the sandbox.
-        process = confined(
+        process = _started(
             lambda: subprocess.Popen(
                 line,
                 stdin=subprocess.DEVNULL,
@@ -168,7 +168,7 @@ class OciRuntime:
             return status if status >= 0 else 128 - status
 
     def _foreground(self, line: list[str], identifier: str) -> int:
-        process = confined(lambda: subprocess.Popen(line))
+        process = _started(lambda: subprocess.Popen(line))
         if threading.current_thread() is not threading.main_thread():
             with self._ended(process, identifier):
                 return process.wait()
@@ -271,6 +271,17 @@ def _chunks(descriptor: int, runtime: int) -> Iterator[bytes]:
                 wait = _LAST_WORDS
     finally:
         os.close(watched)
+
+
+def _started(start: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
+    """Return the process that *start* makes, confined. Raise MachineError if it cannot be started."""
+    try:
+        return confined(start)
+    except OSError as error:
+        raise MachineError(
+            f"{error.filename} cannot be started: {error.strerror}",
+            hint=f"install it again: apt-get install --reinstall {os.path.basename(error.filename)}",
+        ) from error
 
 
 def find_runtime(path: str, folder: str) -> OciRuntime:

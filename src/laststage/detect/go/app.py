@@ -254,14 +254,20 @@ def _below(app: AppFolder) -> _Found | None:
     with_program = [one for one in found if any(file.main_line for file in go_files(app, one))]
     if not with_program:
         return None
-    others = sorted({posixpath.dirname(path) for path in app.walk(*_OTHERS, depth=1)})
-    others = [one for one in others if not one.startswith(tuple(f"{name}/" for name in found))]
+    beside = {"", *map(posixpath.dirname, found)}
+    others = sorted({posixpath.dirname(path) for path in app.walk(*_OTHERS, depth=2)})
+    others = [
+        one
+        for one in others
+        if posixpath.dirname(one) in beside
+        and not one.startswith(tuple(f"{name}/" for name in found))
+    ]
     apps = sorted({*with_program, *(one for one in others if one)})
     if len(apps) > 1:
         raise AmbiguousAppError(
             f"there are apps in {len(apps)} folders: {', '.join(apps)}",
             where=app.root,
-            hint=f"name the one that the image is for: laststage build {app.root}/{apps[0]}",
+            hint=f"name the one that the image is for: laststage build {os.path.join(app.root, apps[0])}",
         )
     return _found(app, (read_module(app, with_program[0]),))
 

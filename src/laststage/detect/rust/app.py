@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 from collections.abc import Iterator
@@ -197,7 +198,7 @@ def _below(app: AppFolder) -> str | None:
         raise AmbiguousAppError(
             f"there are apps in {len(apps)} folders: {', '.join(apps)}",
             where=app.root,
-            hint=f"name the one that the image is for: laststage build {app.root}/{apps[0]}",
+            hint=f"name the one that the image is for: laststage build {os.path.join(app.root, apps[0])}",
         )
     return found[0]
 
