@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -78,3 +80,38 @@ def test_a_name_that_the_encoding_does_not_have(tmp_path: Path) -> None:
         assert shown + rb"-\udcff/Dockerfile" in done.stdout
         os.unlink(folder + b"/Dockerfile")
         os.unlink(folder + b"/.dockerignore")
+
+
+def test_a_second_interruption_does_not_wait() -> None:
+    text = """
+import os, signal, time
+from laststage.cli.dispatch import dispatch
+import laststage.cli.images
+def run(options):
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(10)
+    finally:  # what ends the steps may take its time
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(10)
+laststage.cli.images.run = run
+dispatch(["images"])
+"""
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, timeout=9, check=False)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, b"")
+
+
+def test_an_interruption(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    process = subprocess.Popen(
+        [*PROGRAM, "load"], stdin=reading, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=environment(tmp_path),
+    )  # fmt: skip
+    os.write(writing, b"begun")
+    while not (tmp_path / "store/leases").exists() or not os.listdir(tmp_path / "store/leases"):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    output, said = process.communicate(timeout=20)
+    os.close(reading)
+    os.close(writing)
+    assert (process.returncode, output, said) == (130, b"", b"interrupted\n")

@@ -40,9 +40,6 @@ def dispatch(argv: Sequence[str]) -> int:
         code = _called(list(argv))
         sys.stdout.flush()  # here, where somebody can say why it does not work
         return code
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
     except LaststageError as error:
         print(error_text(error), file=sys.stderr)
         return error.exit_code
@@ -57,9 +54,8 @@ def not_written(error: OSError) -> int:
     """
     if error.errno not in _UNWRITABLE or error.filename is not None:
         raise error
-    with contextlib.suppress(
-        OSError
-    ):  # what is still to be written would fail once more at the end
+    # what is still to be written would fail once more at the end
+    with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if error.errno == errno.EPIPE:
         return 141  # whoever read our output has enough; nothing more can be said there
@@ -91,12 +87,23 @@ def _run(name: str, arguments: Sequence[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:  # nohup has its reason to ignore it
             signal.signal(number, _end)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
     return module.run(options)
 
 
 def _end(number: int, _: FrameType | None) -> None:
     """End the command as Ctrl-C does: with its steps, and with nothing left behind."""
     raise SystemExit(128 + number)
+
+
+def _interrupt(_: int, __: FrameType | None) -> None:
+    """End the command with all that it runs; a second Ctrl-C does not wait for that.
+
+    What is left then is ended by who watches over this process, and deleted by the next build.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    raise KeyboardInterrupt
 
 
 class _Parser(ArgumentParser):

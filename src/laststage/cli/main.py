@@ -36,8 +36,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that *arguments* name (the process's own by default); return its exit code:
     0 done, 1 the work failed, 2 wrong usage, 130 interrupted.
     """
+    try:
+        return _main(list(sys.argv[1:] if arguments is None else arguments))
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return 130
+
+
+def _main(argv: list[str]) -> int:
     _prepare_streams()
-    argv = list(sys.argv[1:] if arguments is None else arguments)
     output = _unchanged(argv) if argv[:1] == ["build"] else None
     if output is not None:
         try:

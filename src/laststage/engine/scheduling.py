@@ -7,6 +7,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 # Steps mostly wait for other processes: more of them may be under way than there are processors.
 _AT_ONCE = 16
+# in seconds: how soon a task is ended that was about to start its program when all were to end
+_PAUSE = 0.2
 
 
 class Schedule:
@@ -18,7 +20,7 @@ class Schedule:
 
     def run(self, *, on_failure: Callable[[], None]) -> None:
         """Run every task. When one fails, or the user interrupts, start no more, call *on_failure*
-        (which should end what is under way), wait for the others, and raise the first failure.
+        (which should end what is under way) until the others have ended, and raise the first failure.
         """
         running: dict[Future[None], int] = {}
         failure: BaseException | None = None
@@ -26,7 +28,10 @@ class Schedule:
             try:
                 self._start(pool, running)
                 while running:
-                    done, _ = wait(running, return_when=FIRST_COMPLETED)
+                    pause = None if failure is None else _PAUSE
+                    done, _ = wait(running, pause, return_when=FIRST_COMPLETED)
+                    if failure is not None:
+                        on_failure()
                     for future in sorted(done, key=lambda f: running[f]):
                         number = running.pop(future)
                         error = future.exception()
@@ -39,6 +44,8 @@ class Schedule:
                         self._start(pool, running)
             except BaseException:
                 on_failure()
+                while wait(running, _PAUSE).not_done:
+                    on_failure()
                 raise
         if failure is not None:
             raise failure
