@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -12,11 +13,12 @@ from msgspec import Struct
 from laststage.base.bases import Bases
 from laststage.base.catalogue import Catalogue, Own
 from laststage.base.supplies import Supplies
-from laststage.errors import NetworkError
+from laststage.errors import MachineError, NetworkError
 from laststage.events import Sink, Warned, discard
 from laststage.model.platform import Platform
 from laststage.model.repository import Repository
 from laststage.model.size import human_size
+from laststage.net.progress import TransferStop
 from laststage.oci.layerstore import Layers
 from laststage.oci.layout import Layout
 from laststage.store import leases, staging
@@ -87,7 +89,7 @@ class Workspace:
         self, settings: Settings, *, sink: Sink = discard, now: Callable[[], float] = time.time
     ) -> None:
         self.settings = settings
-        self.sink = sink
+        self.sink = TransferStop(sink)
         self.now = now
         self.store = Store(settings.store)
         self.layers = Layers(self.store, opaque=_opaque, fetch=self._fetch_layers)
@@ -104,7 +106,7 @@ class Workspace:
                 transport=self.transport,
                 exchange=self.transport,
                 registries=settings.registries,
-                sink=sink,
+                sink=self.sink,
                 offline=settings.offline,
             ),
             lock=self._lock,
@@ -159,6 +161,12 @@ class Workspace:
 
             self._runner = find_runtime(self.settings.path, self.store.path("memory"))
         return self._runner
+
+    def stop(self) -> None:
+        """End what steps run and fetch, until `sink.resume()`."""
+        self.sink.stop()
+        with contextlib.suppress(MachineError):  # where nothing can run, nothing does
+            self.runner().stop()
 
     def engine(self, wanted: str) -> Engine:
         """Return the Docker or Podman that waits for an image, *wanted* or whichever there is.

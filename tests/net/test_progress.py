@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from laststage.events import Event, TransferProgressed
-from laststage.net.progress import GivenUpError, Progress
+from laststage.events import Event, Noticed, TransferProgressed
+from laststage.net.progress import GivenUpError, Progress, TransferStop
 
 
 def test_events_come_at_most_ten_times_a_second() -> None:
@@ -31,3 +31,21 @@ def test_a_stopped_progress_stops_its_transfers() -> None:
     progress.stop()
     with pytest.raises(GivenUpError):
         progress.advance(1)
+
+
+def test_all_transfers_can_be_stopped_at_once() -> None:
+    events: list[Event] = []
+    sink = TransferStop(events.append)
+    begun = Progress("x", 100, sink, monotonic=iter([1.0, 2.0, 3.0]).__next__)
+    begun.advance(1)
+    sink.stop()
+    with pytest.raises(GivenUpError):
+        begun.advance(1)
+    with pytest.raises(GivenUpError):
+        Progress("y", 100, sink).advance(1)
+    sink(Noticed("still told"))
+    sink.resume()
+    begun.advance(1)
+    assert events == [
+        TransferProgressed("x", 1, 100), Noticed("still told"), TransferProgressed("x", 3, 100)
+    ]  # fmt: skip

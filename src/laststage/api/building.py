@@ -144,7 +144,10 @@ class _Build:
         contexts = contexts_of(workspace, request)
         solver = Solver(lowered.graph, self._tools(contexts, parsed), use_cache=self._is_cached)
         self._solver, self._lowered = solver, lowered
-        self._layers = solver.solve()
+        try:
+            self._layers = solver.solve()
+        finally:
+            workspace.sink.resume()
         for context in contexts.values():
             context.save()
         image = export_image(
@@ -242,6 +245,7 @@ class _Build:
             layers=workspace.layers,
             contexts=contexts,
             runner=workspace.runner,
+            stop=workspace.stop,
             make_base=lambda layer, output: workspace.bases.make(self._images.bases[layer], output),
             sink=workspace.sink,
             fetch=workspace.fetch,

@@ -23,7 +23,7 @@ from laststage.engine.state import (
     needed_nodes,
     reads_stages,
 )
-from laststage.errors import BuildError, LaststageError, MachineError
+from laststage.errors import BuildError, LaststageError
 from laststage.events import Sink, StepFailed, StepFinished, StepOutput, StepStarted
 from laststage.graph.keys import node_key
 from laststage.graph.operations import (
@@ -51,11 +51,14 @@ if TYPE_CHECKING:
 
 
 class Tools(NamedTuple):
-    """What executing a step needs. *runner* is called when the first step has to run."""
+    """What executing a step needs. *runner* is called when the first step has to run, *stop* to end
+    what steps run and fetch.
+    """
 
     layers: Layers
     contexts: dict[str, Context]
     runner: Callable[[], Runner]
+    stop: Callable[[], None]
     make_base: Callable[[str, Callable[[str], None]], None]
     sink: Sink
     fetch: Callable[[RemoteFile], Fetched]
@@ -183,8 +186,7 @@ class Solver:
 
     def _stop(self) -> None:
         self._stopped.set()
-        with contextlib.suppress(MachineError):  # where nothing can run, nothing does
-            self._tools.runner().stop()
+        self._tools.stop()
 
     def _step(self, position: NodeId) -> None:
         """Execute one step, or find out from its content that it is known."""

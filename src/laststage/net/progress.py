@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from laststage.errors import NetworkError
-from laststage.events import Sink, TransferProgressed
+from laststage.events import Event, Sink, TransferProgressed
 
 _INTERVAL = 0.1
 
@@ -17,6 +17,28 @@ class GivenUpError(NetworkError):
     """A transfer ended because another one of the same work failed."""
 
     code = "LS315"
+
+
+class TransferStop:
+    """A sink that hands on to *sink*; while stopped, every transfer that reports to it gives up."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._is_stopped = False
+
+    def __call__(self, event: Event) -> None:
+        """Hand on *event*. Raise GivenUpError if it is of a transfer that is to end."""
+        if self._is_stopped and isinstance(event, TransferProgressed):
+            raise GivenUpError(f"{event.name}: given up")
+        self._sink(event)
+
+    def stop(self) -> None:
+        """Make transfers give up, those that begin from now on as well."""
+        self._is_stopped = True
+
+    def resume(self) -> None:
+        """Let transfers be again."""
+        self._is_stopped = False
 
 
 class Progress:
