@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from laststage.errors import StoreError
+from laststage.errors import StoreError, UsageError
 from laststage.store import atomic
 from laststage.store.atomic import Staged, disk_errors
 
@@ -89,3 +89,29 @@ def test_a_full_disk_says_so() -> None:
         open("/dev/full", "wb", buffering=0) as file,
     ):
         file.write(b"x")
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("none/file", "No such file or directory"),
+        ("file/file", "Not a directory"),
+        ("folder", "Is a directory"),
+    ],
+)
+def test_a_place_of_the_users_that_is_none(tmp_path: Path, path: str, reason: str) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/other").write_text("")
+    with (
+        pytest.raises(UsageError, match=f"cannot write there: {reason}") as caught,
+        atomic.place_errors(f"{tmp_path}/{path}"),
+        atomic.Staged(os.path.dirname(f"{tmp_path}/{path}")) as staged,
+    ):
+        staged.commit(tmp_path / path)
+    assert caught.value.where == f"{tmp_path}/{path}"
+
+
+def test_what_is_wrong_elsewhere_is_not_the_places_fault(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), atomic.place_errors(f"{tmp_path}/archive/file"):
+        open(f"{tmp_path}/blob", "rb")  # noqa: SIM115

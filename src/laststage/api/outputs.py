@@ -18,7 +18,7 @@ from laststage.model.reference import Reference
 from laststage.model.size import human_size
 from laststage.oci.archive import save, stream
 from laststage.oci.documents import Descriptor, decode
-from laststage.store.atomic import Staged, disk_errors
+from laststage.store.atomic import Staged, disk_errors, place_errors
 from laststage.store.snapshots import sync_all
 from laststage.tree.scan import scan
 from laststage.tree.tar import TarWriter
@@ -50,13 +50,16 @@ def write_output(workspace: Workspace, report: BuildReport, output: Output) -> N
             names = report.references or ("image:latest",)
             found = named or [report.image.manifest]
             images = [(Reference.parse(n), d) for n, d in zip(names, found, strict=True)]
-            save(workspace.store, images, output.destination, output.kind)
+            with place_errors(output.destination):
+                save(workspace.store, images, output.destination, output.kind)
         case "load":
             _hand_over(workspace, report, output.destination)
         case "tar":
-            _write_tar(workspace, report, output.destination)
+            with place_errors(output.destination):
+                _write_tar(workspace, report, output.destination)
         case "local":
-            _write_local(workspace, report, output.destination)
+            with place_errors(output.destination):
+                _write_local(workspace, report, output.destination)
         case kind:
             raise UsageError(
                 f"--output type={kind}: unknown",

@@ -157,7 +157,8 @@ def _text(report: api.BuildReport, options: Namespace) -> str:
 def _write_files(options: Namespace, report: api.BuildReport) -> None:
     image = report.image
     if options.iidfile:
-        atomic.write(os.path.abspath(options.iidfile), image.identifier.encode())
+        with atomic.place_errors(options.iidfile):
+            atomic.write(os.path.abspath(options.iidfile), image.identifier.encode())
     if options.metadata_file:
         document = {
             "containerimage.config.digest": image.identifier,
@@ -166,4 +167,5 @@ def _write_files(options: Namespace, report: api.BuildReport) -> None:
             "image.name": ",".join(report.references),
         }
         encoded = msgspec.json.format(msgspec.json.encode(document), indent=2)
-        atomic.write(os.path.abspath(options.metadata_file), encoded + b"\n")
+        with atomic.place_errors(options.metadata_file):
+            atomic.write(os.path.abspath(options.metadata_file), encoded + b"\n")

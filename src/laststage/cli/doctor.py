@@ -35,7 +35,9 @@ def run(options: Namespace) -> int:
     if options.json:
         print(msgspec.json.encode(_Found(checks, problems, mended)).decode())
     else:
-        print("\n".join([table(checks), *_store_rows(problems, mended)]))
+        is_there = all(check.name != "store" or check.status != "missing" for check in checks)
+        rows = _store_rows(problems, mended) if problems or is_there else []
+        print("\n".join([table(checks), *rows]))
     is_whole = all(problem.is_note or problem in mended for problem in problems)
     return 0 if is_ready(checks) and is_whole else 1
 

@@ -40,8 +40,10 @@ def proof_table(report: BuildReport) -> str:
 
 def _how_to_run(report: BuildReport) -> list[str]:
     """Return the lines that say how an app is run, none for what was built from a Dockerfile."""
-    if report.profile is None or not report.references:
+    if report.profile is None:
         return []
+    if not report.references:
+        return ["", "to run it, give it a name: -t NAME"]
     name = report.references[0].removesuffix(":latest")
     port = report.profile.port
     publish = f" -p {port}:{port}" if port else ""

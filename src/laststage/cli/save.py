@@ -12,6 +12,7 @@ from laststage.errors import UsageError
 from laststage.model.reference import Reference
 from laststage.model.size import human_size
 from laststage.oci.archive import save, write_archive
+from laststage.store.atomic import place_errors
 from laststage.workspace import Workspace
 
 
@@ -39,6 +40,7 @@ def run(options: Namespace) -> int:
             raise UsageError("an archive is nothing for a terminal", hint="name a file with -o")
         write_archive(workspace.store, images, sys.stdout.buffer.write, options.format)
         return 0
-    size = save(workspace.store, images, options.output, options.format)
+    with place_errors(options.output):
+        size = save(workspace.store, images, options.output, options.format)
     print(f"wrote {options.output}, {human_size(size)}", file=sys.stderr)
     return 0

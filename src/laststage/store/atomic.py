@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from laststage.errors import StoreError
+from laststage.errors import StoreError, UsageError
 
 _NEW = ".new-"
 
@@ -45,6 +45,21 @@ def disk_errors(doing: str) -> Iterator[None]:
                 f"{error.strerror} while {doing}", where=error.filename or ""
             ) from error
         raise
+
+
+@contextlib.contextmanager
+def place_errors(path: str) -> Iterator[None]:
+    """Turn into a UsageError what goes wrong because a user's *path* is no place to write to."""
+    try:
+        yield
+    except (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError) as error:
+        folder = os.path.dirname(os.path.abspath(path))
+        if not os.path.abspath(error.filename or "/").startswith(folder):
+            raise
+        reason = "Is a directory" if isinstance(error, IsADirectoryError) else error.strerror
+        raise UsageError(
+            f"cannot write there: {reason}", where=path, hint="name another place"
+        ) from error
 
 
 FULL = "free some space, or put the store elsewhere with --store"
