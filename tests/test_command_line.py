@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import os
-from argparse import ArgumentParser
+import re
+from argparse import SUPPRESS, ArgumentParser
+from pathlib import Path
 
 import pytest
 
@@ -149,3 +151,26 @@ def test_a_file_of_the_app_that_is_broken(
     said, _, hint = capsys.readouterr().err.partition("hint: ")
     assert f"{tmp_path}/{name}" in said
     assert "mend it" in hint
+
+
+def test_every_flag_stands_in_the_documentation() -> None:
+    project = Path(__file__).parent.parent
+    pages = [project / "README.md", *(project / "docs").glob("*.md")]
+    text = "\n".join(page.read_text() for page in pages)
+    words = set(re.findall(r"--[a-z][a-z-]*", text))
+    missing = []
+    for command in COMMANDS:
+        parser = ArgumentParser()
+        importlib.import_module(f"laststage.cli.{command}").configure(parser)
+        parsers = [parser]
+        for action in parser._actions:
+            if isinstance(action.choices, dict):
+                parsers += action.choices.values()
+        flags = {
+            flag.partition("=")[0]
+            for one in parsers
+            for flag, action in one._option_string_actions.items()
+            if action.help != SUPPRESS
+        }
+        missing += [f"{command} {flag}" for flag in sorted(flags - words) if flag.startswith("--")]
+    assert sorted({name.split()[1] for name in missing}) == []
