@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 # Steps mostly wait for other processes: more of them may be under way than there are processors.
 _AT_ONCE = 16
 # in seconds: how soon a task is ended that was about to start its program when all were to end
-_PAUSE = 0.2
+_PAUSE = 0.1
 
 
 class Schedule:
@@ -17,6 +18,7 @@ class Schedule:
     def __init__(self, before: Mapping[int, set[int]], task: Callable[[int], None]) -> None:
         self._waiting = {number: set(others) for number, others in before.items()}
         self._task = task
+        self._under_way: set[int] = set()
 
     def run(self, *, on_failure: Callable[[], None]) -> None:
         """Run every task. When one fails, or the user interrupts, start no more, call *on_failure*
@@ -43,8 +45,10 @@ class Schedule:
                     if failure is None:
                         self._start(pool, running)
             except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
                 on_failure()
-                while wait(running, _PAUSE).not_done:
+                while self._under_way:  # not by their futures: Ctrl-C may come before one is kept
+                    time.sleep(_PAUSE)
                     on_failure()
                 raise
         if failure is not None:
@@ -53,4 +57,11 @@ class Schedule:
     def _start(self, pool: ThreadPoolExecutor, running: dict[Future[None], int]) -> None:
         for number in sorted(number for number, others in self._waiting.items() if not others):
             del self._waiting[number]
-            running[pool.submit(self._task, number)] = number
+            running[pool.submit(self._run, number)] = number
+
+    def _run(self, number: int) -> None:
+        self._under_way.add(number)
+        try:
+            self._task(number)
+        finally:
+            self._under_way.discard(number)
