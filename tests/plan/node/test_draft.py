@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -185,3 +187,24 @@ def test_packages_that_its_owner_names(make_tree: MakeTree) -> None:
     build, _, last = text.partition("gcr.io/distroless")
     assert "apt-get install -y --no-install-recommends libvips42" in build
     assert "COPY --from=build /native/ /" in last
+
+
+def test_what_an_add_on_was_compiled_from_stays_behind(make_tree: MakeTree, tmp_path: Path) -> None:
+    text = planned(make_tree, "native").dockerfile
+    step = re.search(r"^RUN (find (?:.*\\\n)*.*)", text, re.MULTILINE)
+    assert step
+    kept = ["build/Release/a.node", "lib/a.js", "deps/data.json", "node_modules/b/include/b.h"]
+    gone = [
+        "src/a.cc", "src/a.h", "deps/lib/lib.c", "deps/lib-1.tar.gz", "build/Release/lib.a",
+        "build/Release/obj.target/a/a.o", "build-other/Release/obj/gen/configure",
+    ]  # fmt: skip
+    other = ["node_modules/plain/a.c", "src/own.c", "binding.gyp"]
+    app = tmp_path / "app"
+    addon = "node_modules/an add-on/"
+    for path in [*other, *(addon + path for path in ("binding.gyp", *kept, *gone))]:
+        (app / path).parent.mkdir(parents=True, exist_ok=True)
+        (app / path).touch()
+    subprocess.run(["sh", "-ec", step[1]], cwd=app, check=True)
+    left = {str(path.relative_to(app)) for path in app.rglob("*") if path.is_file()}
+    assert left == {*other, *(addon + path for path in ("binding.gyp", *kept))}
+    assert not (app / addon / "build/Release/obj.target").exists()

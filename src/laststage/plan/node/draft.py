@@ -27,6 +27,8 @@ _OUTPUTS = (
     "**/.vercel",
     "**/.react-router",
 )
+# What the package of an add-on is compiled from, or holds the rest of.
+_ADDON_SOURCES = ("*.[acho]", "*.cc", "*.cpp", "*.hpp")
 _TRACED = "/traced"
 _WRITES = "/writes"
 _TRACE = f"{_TRACED}/list"
@@ -114,11 +116,25 @@ def _build_stage(profile: NodeProfile) -> Stage:
     if prunes and not profile.traced:
         stage.comment("What only the build needed goes.")
         stage.run(prune_command(package), mounts=mounts_of(package))
+    if profile.native and profile.dependencies != "none":
+        _add_tidying(stage)
     if profile.link:
         _add_link(stage, profile)
     if profile.traced:
         _add_trace(stage, profile)
     return stage
+
+
+def _add_tidying(stage: Stage) -> None:
+    """Add the step that takes away what add-ons were compiled from; nothing reads it as they run."""
+    sources = " -o ".join(f"-name '{name}'" for name in _ADDON_SOURCES)
+    made = "-path '*/Release/obj*' -o -path '*/deps/*.tar.gz'"
+    stage.comment("Of a compiled add-on, its sources and the compiler's own files stay behind.")
+    stage.run(
+        "find . -path '*/node_modules/*' -name binding.gyp -printf '%h\\n' | while read -r addon; do "
+        '\\\n      find "$addon" -depth ! -path "$addon/node_modules/*" '
+        f"\\( {made} -o ! -type d \\( {sources} \\) \\) -delete; done"
+    )
 
 
 def _add_link(stage: Stage, profile: NodeProfile) -> None:

@@ -14,6 +14,9 @@ COPY package.json package-lock.json ./
 RUN --mount=type=cache,target=/root/.npm \
     npm ci --no-audit --no-fund --omit=dev
 COPY . .
+# Of a compiled add-on, its sources and the compiler's own files stay behind.
+RUN find . -path '*/node_modules/*' -name binding.gyp -printf '%h\n' | while read -r addon; do \
+      find "$addon" -depth ! -path "$addon/node_modules/*" \( -path '*/Release/obj*' -o -path '*/deps/*.tar.gz' -o ! -type d \( -name '*.[acho]' -o -name '*.cc' -o -name '*.cpp' -o -name '*.hpp' \) \) -delete; done
 
 # Node is the entrypoint of this base, which has neither a shell nor npm.
 FROM gcr.io/distroless/nodejs24-debian13:nonroot
