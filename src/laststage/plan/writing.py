@@ -56,7 +56,7 @@ class Stage:
         if names:
             self.run(
                 ["apt-get update", f"apt-get install -y --no-install-recommends {names}"],
-                mounts=(cache("/var/cache/apt", "locked"), cache("/var/lib/apt/lists", "locked")),
+                mounts=APT_CACHES,
             )
 
     def collect(self, app: App, additions: Additions) -> None:
@@ -129,6 +129,9 @@ def quoted(value: str) -> str:
     plain = value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
     safe = value and all(c.isalnum() or c in "_-./:@%+,=*" for c in value)
     return value if safe else f'"{plain}"'
+
+
+APT_CACHES = (cache("/var/cache/apt", "locked"), cache("/var/lib/apt/lists", "locked"))
 
 
 def _owners(app: App, additions: Additions) -> list[str]:

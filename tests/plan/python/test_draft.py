@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -194,3 +197,36 @@ def test_what_stays_out_of_the_context(make_tree: MakeTree) -> None:
         "app/env/x.py",
     ]
     assert [path for path in kept if ignore.ignores(path)] == []
+
+
+@pytest.mark.parametrize("has_strip", [True, False])
+def test_debug_information_is_dropped_where_it_can_be(
+    make_tree: MakeTree, tmp_path: Path, has_strip: bool
+) -> None:
+    text = planned(make_tree, "requirements").dockerfile
+    step = re.search(r"cd (/app/\S+) (&& \\\n *large=(?:.*\\\n)*.*)", text)
+    assert step
+    tools, site = tmp_path / "tools", tmp_path / "site"
+    (site / "a").mkdir(parents=True)
+    tools.mkdir()
+    for tool in ("find", "grep", "xargs"):
+        (tools / tool).symlink_to(shutil.which(tool) or tool)
+    if has_strip:
+        (tools / "strip").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/stripped\n')
+        (tools / "strip").chmod(0o755)
+    debug, origin, large = b".symtab\0.debug_info\0", b"$ORIGIN/../a.libs\0", bytes(1 << 19)
+    files = {
+        "a/a.so": debug + large, "b.so": debug, "c.so": large, "d.so": debug + origin + large,
+        "e.py": debug + large,
+    }  # fmt: skip
+    for name, content in files.items():
+        (site / name).write_bytes(content)
+    command = f"cd {site} {step[2]}"
+    stripped = tmp_path / "stripped"
+    subprocess.run(["/bin/sh", "-ec", command], env={"PATH": str(tools)}, check=True)
+    assert stripped.exists() is has_strip
+    assert not has_strip or stripped.read_text() == "--strip-unneeded ./a/a.so\n"
+    (site / "a/a.so").unlink()
+    stripped.unlink(missing_ok=True)
+    subprocess.run(["/bin/sh", "-ec", command], env={"PATH": str(tools)}, check=True)
+    assert not stripped.exists()

@@ -6,7 +6,7 @@ import os
 
 from laststage.detect.python.profile import LOCKS, PythonProfile
 from laststage.detect.python.versions import RELEASES
-from laststage.plan.writing import Stage, cache
+from laststage.plan.writing import APT_CACHES, Stage, cache
 
 _PIP = "pip install --no-compile"
 _CACHE = cache("/root/.cache/pip")
@@ -175,19 +175,44 @@ def _add_setuptools(stage: Stage, profile: PythonProfile) -> None:
     )
 
 
+def _strip(stage: Stage, profile: PythonProfile) -> None:
+    """Add the step that drops the debug information of large native modules, if any has it.
+
+    A module that looks for libraries beside itself was edited after it was linked; strip has broken
+    such files, so they stay as they are. Without a strip to be had, so do all.
+    """
+    stage.comment(
+        "Some wheels bring native modules with their debug information, most of the file: nothing",
+        "reads it here. (Those with $ORIGIN were edited after they were linked: better left alone.)",
+    )
+    find = "find . -name '*.so' -size +400k -exec grep -lF .debug_info {} +"
+    install = "apt-get update && apt-get install -y --no-install-recommends binutils"
+    has_strip = f"{{ command -v strip > /dev/null || {{ {install}; }}; }}"
+    stage.run(
+        [
+            f"cd {_site(profile)}",
+            f"large=$({find} | xargs -r grep -LF '$ORIGIN' || true)",
+            f'if [ -n "$large" ] && {has_strip}; then strip --strip-unneeded $large; fi',
+        ],
+        mounts=APT_CACHES,
+    )
+
+
 def _tidy(stage: Stage, profile: PythonProfile) -> None:
+    _strip(stage, profile)
     search = "grep -rqE '^ *(from|import) .*\\btests\\b' --include='*.py' --exclude-dir=tests \"$package\""
     remove = '\\\n      find "$package" -type d -name tests -prune -exec rm -rf {} +'
     stage.comment(
         "Tests of packages stay behind, unless something imports them, and so do the sources of",
-        "translations and what is for interactive shells. Then byte code, made once, and valid",
-        "whatever the time stamps say.",
+        "translations, programs for Windows, what extends a Jupyter that is not there, and what is",
+        "for interactive shells. Then byte code, made once, and valid whatever the time stamps say.",
     )
     stage.run(
         [
             f"cd {_site(profile)}",
             f'for package in */; do [ -d "$package" ] || continue; {search} || {remove}; done',
-            "find . -name '*.po' -delete",
+            "find . '(' -name '*.po' -o -name '*.exe' ')' -delete",
+            "{ [ -d jupyter_core ] || rm -rf ../../../share/jupyter ../../../etc/jupyter; }",
             "rm -f ../../../bin/[Aa]ctivate* ../../../.gitignore",
             "{ python -m compileall -q --invalidation-mode unchecked-hash . || true; }",
         ]

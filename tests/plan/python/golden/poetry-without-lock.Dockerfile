@@ -64,13 +64,21 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     cd /app/.venv/lib/python3.13/site-packages && \
     if [ ! -d pkg_resources ] && grep -rqE '^(import|from) (pkg_resources|distutils)' --include='*.py' \
       --exclude-dir=setuptools --exclude-dir=_distutils_hack --exclude-dir=cffi --exclude-dir=Cython --exclude-dir=numpy .; then pip install --no-compile 'setuptools<81'; fi
+# Some wheels bring native modules with their debug information, most of the file: nothing
+# reads it here. (Those with $ORIGIN were edited after they were linked: better left alone.)
+RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
+    --mount=type=cache,target=/var/lib/apt/lists,sharing=locked \
+    cd /app/.venv/lib/python3.13/site-packages && \
+    large=$(find . -name '*.so' -size +400k -exec grep -lF .debug_info {} + | xargs -r grep -LF '$ORIGIN' || true) && \
+    if [ -n "$large" ] && { command -v strip > /dev/null || { apt-get update && apt-get install -y --no-install-recommends binutils; }; }; then strip --strip-unneeded $large; fi
 # Tests of packages stay behind, unless something imports them, and so do the sources of
-# translations and what is for interactive shells. Then byte code, made once, and valid
-# whatever the time stamps say.
+# translations, programs for Windows, what extends a Jupyter that is not there, and what is
+# for interactive shells. Then byte code, made once, and valid whatever the time stamps say.
 RUN cd /app/.venv/lib/python3.13/site-packages && \
     for package in */; do [ -d "$package" ] || continue; grep -rqE '^ *(from|import) .*\btests\b' --include='*.py' --exclude-dir=tests "$package" || \
       find "$package" -type d -name tests -prune -exec rm -rf {} +; done && \
-    find . -name '*.po' -delete && \
+    find . '(' -name '*.po' -o -name '*.exe' ')' -delete && \
+    { [ -d jupyter_core ] || rm -rf ../../../share/jupyter ../../../etc/jupyter; } && \
     rm -f ../../../bin/[Aa]ctivate* ../../../.gitignore && \
     { python -m compileall -q --invalidation-mode unchecked-hash . || true; }
 COPY . .
