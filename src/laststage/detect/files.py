@@ -15,6 +15,16 @@ CLUTTER = frozenset(
     ("node_modules", "bower_components", "vendor", "venv", "env", "virtualenv", "__pycache__",
      "site-packages", "target", "testdata")
 )  # fmt: skip
+# Files that an app of some language has in its own folder.
+MANIFESTS = (
+    "package.json", "pyproject.toml", "requirements.txt", "manage.py", "setup.py", "Pipfile",
+    "go.mod", "Cargo.toml", "pom.xml", "build.gradle", "build.gradle.kts", "composer.json",
+    "Gemfile", "mix.exs", "deno.json", "Package.swift", "CMakeLists.txt",
+)  # fmt: skip
+# What has such a file and is not what an image is made for.
+_BESIDE = frozenset(
+    ("doc", "docs", "documentation", "e2e", "example", "examples", "scripts", "test", "tests", "tools")
+)  # fmt: skip
 _MEND = "mend it: what the app is built and started with is in it"
 _MOST = 8 << 20  # bytes; a source that is longer is no source
 
@@ -93,6 +103,17 @@ class AppFolder:
             raise UsageError(
                 f"not TOML: {error}", where=f"{self.root}/{path}", hint=_MEND
             ) from error
+
+    def apps_below(self) -> tuple[str, ...]:
+        """Return the folders, one or two levels below, that look like apps of their own."""
+        found: list[str] = []
+        for path in self.walk(*MANIFESTS, depth=2):
+            parent, _, name = path.rpartition("/")
+            if parent and name in MANIFESTS and not _BESIDE & set(parent.split("/")):
+                found.append(parent)
+        return tuple(
+            sorted({one for one in found if not any(one.startswith(f"{up}/") for up in found)})
+        )
 
     def where(self, path: str, pattern: str) -> str:
         """Return ``path:line`` of the first match of the regular expression *pattern*, else *path*."""

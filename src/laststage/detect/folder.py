@@ -7,7 +7,12 @@ from collections.abc import Collection
 from importlib import import_module
 from typing import Protocol
 
-from laststage.detect.errors import NoAppError, UnsupportedAppError
+from laststage.detect.errors import (
+    AmbiguousAppError,
+    NoAppError,
+    StartError,
+    UnsupportedAppError,
+)
 from laststage.detect.files import AppFolder
 from laststage.detect.profile import App
 from laststage.detect.settings import AppSettings
@@ -27,10 +32,6 @@ _UNPLANNED = {
 _UNPLANNED_ENDINGS = {".csproj": ".NET", ".fsproj": ".NET", ".sln": ".NET", ".cabal": "Haskell"}
 
 _DOCKERFILES = ("Dockerfile", "Containerfile")
-_MANIFESTS = (
-    "go.mod", "Cargo.toml", "pom.xml", "build.gradle", "build.gradle.kts", "pyproject.toml",
-    "requirements.txt", "Pipfile", "setup.py", "manage.py", "package.json", "index.html",
-)  # fmt: skip
 
 
 class Detector(Protocol):
@@ -54,9 +55,16 @@ def detect(folder: str, said: AppSettings | None = None, unreachable: Collection
     if app.said.language:
         return _of_language(app, app.said.language)
     for language in LANGUAGES:
-        if (found := _detector(language).detect(app)) is not None:
+        try:
+            found = _detector(language).detect(app)
+        except StartError:
+            # the package.json of a Rails or Laravel app starts nothing: it is there for its assets
+            if language == "node" and (other := _unplanned(app, folder)):
+                raise other from None
+            raise
+        if found is not None:
             return found
-    raise _nothing(app, folder)
+    raise _unplanned(app, folder) or _nothing(app, folder)
 
 
 def _of_language(app: AppFolder, language: str) -> App:
@@ -79,36 +87,38 @@ def _detector(language: str) -> Detector:
     return module
 
 
-def _nothing(app: AppFolder, folder: str) -> NoAppError | UnsupportedAppError:
-    """Return the error that says what is in the folder instead of an app."""
-    names = sorted(app.names)
-    for name in names:
+def _unplanned(app: AppFolder, folder: str) -> UnsupportedAppError | None:
+    """Return the error that says which other kind of app it is, None if none is to be seen."""
+    for name in sorted(app.names):
         kind = _UNPLANNED.get(name) or _UNPLANNED_ENDINGS.get(os.path.splitext(name)[1])
         if kind:
+            article = "an" if kind[0] in "AEIOU" else "a"
             return UnsupportedAppError(
-                f"this is a {kind} app ({name}), and laststage has no plan for {kind}",
+                f"this is {article} {kind} app ({name}), and laststage has no plan for {kind}",
                 where=f"{folder}/{name}",
                 hint="write a Dockerfile for it and build with -f; laststage builds any of them",
             )
+    return None
+
+
+def _nothing(app: AppFolder, folder: str) -> NoAppError | AmbiguousAppError:
+    """Return the error that says what is in the folder instead of an app."""
+    names = sorted(app.names)
     seen = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "") if names else "nothing"
     hint = (
         "laststage recognises Go, Rust, Java, Python, Node.js and static sites by their own files; name "
         "the app's own folder, or for anything else write a Dockerfile and build with -f"
     )
+    below = app.apps_below()
     if found := [name for name in names if name.split(".")[0] in _DOCKERFILES]:
         file = os.path.join(folder, min(found, key=len))
         hint = f"it has a Dockerfile: laststage build -f {file} {folder}"
-    elif below := _below(app):
-        listed = ", ".join(below[:6]) + (", ..." if len(below) > 6 else "")
-        hint = f"below it are {listed}: laststage build {os.path.join(folder, below[0])}"
-    return NoAppError(f"found no app in {folder} (it holds {seen})", hint=hint)
-
-
-def _below(app: AppFolder) -> list[str]:
-    """Return the folders in *app* that seem to be apps."""
-    found = {
-        os.path.dirname(path)
-        for path in app.walk(*_MANIFESTS, depth=2)
-        if os.path.basename(path) in _MANIFESTS
-    }
-    return [one for one in sorted(found) if os.path.dirname(one) not in found]
+    elif len(below) > 1:
+        return AmbiguousAppError(
+            f"there are apps in {len(below)} folders: {', '.join(below)}",
+            where=folder,
+            hint=f"name the one that the image is for: laststage build {os.path.join(folder, below[0])}",
+        )
+    elif below:
+        hint = f"there may be one in {below[0]}: laststage build {os.path.join(folder, below[0])}"
+    return NoAppError(f"found no app in {folder} (it holds {seen})", where=folder, hint=hint)

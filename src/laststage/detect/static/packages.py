@@ -92,7 +92,9 @@ def _only_package(app: AppFolder) -> JavaScriptPackage | None:
         return None
     folders = [path.rpartition("/")[0] for path in app.walk("package.json", depth=1)
                if path.endswith("/package.json")]  # fmt: skip
-    return read_package(app, folders[0]) if len(folders) == 1 else None
+    if len(folders) != 1 or not set(app.apps_below()) <= set(folders):
+        return None
+    return read_package(app, folders[0])
 
 
 def _found(app: AppFolder, package: JavaScriptPackage, forced: bool) -> Found | None:
