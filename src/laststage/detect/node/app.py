@@ -5,16 +5,18 @@ from __future__ import annotations
 import posixpath
 from typing import Literal
 
-from msgspec import field
+from msgspec import field, structs
 
 from laststage.detect.commands import HINT
 from laststage.detect.errors import StartError, UnsupportedAppError
 from laststage.detect.files import AppFolder
+from laststage.detect.frontend import Frontend
 from laststage.detect.javascript.package import JavaScriptPackage
 from laststage.detect.javascript.versions import choose_major
 from laststage.detect.node.building import Built, build_steps, is_standalone
 from laststage.detect.node.entry import Found, find_start, plain_script
 from laststage.detect.node.frameworks import Framework
+from laststage.detect.node.frontend import find_served
 from laststage.detect.node.members import choose_package
 from laststage.detect.node.needs import (
     BUILTIN,
@@ -49,7 +51,7 @@ class NodeProfile(App, frozen=True, tag="node", kw_only=True):
     the app writes to. *start* is what node gets; *link* the script of a dependency that a link is
     made to, as package and program. *traced* are the files whose imports tell what of node_modules
     goes into the last stage, *owner* a package that goes there whole. *folder* is where it runs, below the app's own; *writes* are the
-    folders it writes to.
+    folders it writes to. *frontend* is built in a stage of its own, and served.
     """
 
     package: JavaScriptPackage | None
@@ -67,6 +69,7 @@ class NodeProfile(App, frozen=True, tag="node", kw_only=True):
     native: bool = False
     writes: tuple[str, ...] = ()
     uses_path: bool = False
+    frontend: Frontend | None = None
 
 
 def detect(app: AppFolder) -> NodeProfile | None:
@@ -116,8 +119,12 @@ def _plain(app: AppFolder) -> NodeProfile | None:
 
 def _profile(app: AppFolder, found: Found) -> NodeProfile:
     package, start, framework = found.package, found.start, found.framework
-    built = build_steps(app, found)
     sources = _sources(app, package, start, framework)
+    served = find_served(app, package, sources, start.folder)
+    frontend = served.frontend
+    package = served.package
+    found = structs.replace(found, package=package)
+    built = build_steps(app, found)
     _check_entry(app, found, built, sources)
     dependencies, reasons = wanted_dependencies(package, start, framework, sources)
     heard = listening(app, sources, framework, start)
@@ -130,10 +137,10 @@ def _profile(app: AppFolder, found: Found) -> NodeProfile:
         package=package,
         node=package.node,
         framework=framework.name if framework else "",
-        steps=built.steps,
+        steps=(*built.steps, *([f"rm -rf {served.clutter}"] if served.clutter else [])),
         build_env=built.env,
         dependencies=dependencies if has_modules else "none",
-        takes=takes(app, found, built, sources, has_modules=has_modules),
+        takes=takes(app, found, built, sources, has_modules=has_modules, frontend=frontend),
         start=words,
         link=link,
         traced=_traced(found, dependencies if has_modules else "none"),
@@ -142,17 +149,19 @@ def _profile(app: AppFolder, found: Found) -> NodeProfile:
         native=any("add-on" in one.fact for one in native),
         uses_path=built.uses_path,
         writes=writes,
+        frontend=frontend,
         port=heard.port,
         health=app.said.health,
         env={"NODE_ENV": "production", **heard.env, **start.env, **app.said.env},
         build_packages=tuple(sorted({*apt, *app.said.build_packages})),
         run_packages=app.said.packages,
         files=app.said.files,
-        evidence=(*package.evidence, *found.evidence, *native, *heard.evidence, *written),
+        evidence=(*package.evidence, *found.evidence, *native, *heard.evidence, *written,
+                  *(frontend.evidence if frontend else ())),
         decisions=(
             *package.decisions, *found.decisions, *start.decisions, *built.decisions, *reasons,
             *heard.decisions,
-            *kept,
+            *kept, *(frontend.decisions if frontend else ()),
         ),
     )  # fmt: skip
 

@@ -66,7 +66,7 @@ def build_steps(app: AppFolder, found: Found) -> Built:
     generated = _generated(app, package)
     steps, texts = _of_members(app, package)
     uses_path = bool(found.start.builds)
-    script = _script(package)
+    script = chosen_script(package)
     if script and not any(
         f"run {script}" in one or one.endswith(f" {script}") for one in found.start.builds
     ):
@@ -107,7 +107,8 @@ def is_standalone(found: Found) -> bool:
     )
 
 
-def _script(package: JavaScriptPackage) -> str:
+def chosen_script(package: JavaScriptPackage) -> str:
+    """Return the name of the script that builds *package*, "" if none does."""
     for name in _SCRIPTS:
         line = package.scripts.get(name, "")
         if line and not _CHECKS_ONLY.match(line.strip()):
@@ -167,7 +168,7 @@ def _of_members(app: AppFolder, package: JavaScriptPackage) -> tuple[list[str], 
                 other = read_package(app, members[name])
                 if other is not None:
                     visit(other)
-                    if script := _script(other):
+                    if script := chosen_script(other):
                         steps.append(_run(other, script))
                         texts.append(other.scripts[script])
 

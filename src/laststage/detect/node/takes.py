@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from laststage.detect.files import AppFolder
+from laststage.detect.frontend import Frontend
 from laststage.detect.node.building import Built, is_standalone
 from laststage.detect.node.entry import Found
 from laststage.detect.node.frameworks import next_folder
@@ -45,9 +46,19 @@ class Take(Struct, frozen=True):
 
 
 def takes(
-    app: AppFolder, found: Found, built: Built, sources: Sources, *, has_modules: bool
+    app: AppFolder,
+    found: Found,
+    built: Built,
+    sources: Sources,
+    *,
+    has_modules: bool,
+    frontend: Frontend | None = None,
 ) -> tuple[Take, ...]:
-    """Return what goes into the last stage; node_modules first, as they change least."""
+    """Return what goes into the last stage; node_modules first, as they change least.
+
+    Of the folder of a *frontend*, what it builds comes from elsewhere, and nothing else is needed.
+    """
+    sourceless = frontend.package.folder if frontend else ""
     package, framework = found.package, found.framework
     at = f"{package.folder}/" if package.folder else ""
     extra = tuple(_take(app, name) for name in app.said.files)
@@ -68,7 +79,7 @@ def takes(
     if found.start.bin or file_position(found.start.words):
         return whole  # what a program of others reads, nobody here knows
     if not built.steps and not built.at_install:
-        names = list(_names(app, sources))
+        names = [name for name in _names(app, sources) if name != sourceless]
         named = (*modules, *(_take(app, name) for name in names), *extra)
         return named if len(names) <= _MOST and all(map(_is_plain, names)) else whole
     output = found.start.entry.split("/")[0]
@@ -77,7 +88,9 @@ def takes(
     ) and "/" in found.start.entry
     if not is_simple or app.has_folder(output):
         return whole
-    names = [name for name in _names(app, sources) if not _is_source(app, name)]
+    names = [
+        name for name in _names(app, sources) if not _is_source(app, name) and name != sourceless
+    ]
     if len(names) > _MOST or not all(map(_is_plain, names)):
         return whole
     kept_names = [*names, *([] if output in names else [output])]

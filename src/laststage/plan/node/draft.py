@@ -5,6 +5,7 @@ from __future__ import annotations
 from laststage.detect.node.app import LINK, NodeProfile
 from laststage.detect.node.takes import Take
 from laststage.plan.additions import Additions
+from laststage.plan.frontend import copied, frontend_stage, kept_lines
 from laststage.plan.javascript import (
     IGNORED,
     WORKDIR,
@@ -40,7 +41,7 @@ def draft(profile: NodeProfile, additions: Additions) -> Draft:
         f"gcr.io/distroless/nodejs{profile.node}-debian13:nonroot",
         why="Node is the entrypoint of this base, which has neither a shell nor npm.",
     )
-    stages = []
+    stages = [frontend_stage(profile.frontend)] if profile.frontend else []
     if _needs_build(profile):
         build = _build_stage(profile)
         _add_writes(build, last, profile)
@@ -50,12 +51,14 @@ def draft(profile: NodeProfile, additions: Additions) -> Draft:
         _copy_built(last, profile)
     else:
         last.add(f"WORKDIR {WORKDIR}", "COPY . .")
+    for path in profile.frontend.served if profile.frontend else ():
+        last.add(copied(path, f"./{path}"))
     if profile.folder:
         last.add(f"WORKDIR {WORKDIR}/{profile.folder}")
     last.finish(profile, additions, build_stage="build", cmd=profile.start)
     return Draft(
         dockerfile=_text(profile, [*stages, last]),
-        build_stage="build" if stages else "",
+        build_stage="build" if _needs_build(profile) else "",
         ignored=_ignored(profile),
     )
 
@@ -204,4 +207,5 @@ def _is_file(take: Take) -> bool:
 
 
 def _ignored(profile: NodeProfile) -> tuple[str, ...]:
-    return (*(ignored_lines(profile.package) if profile.package else IGNORED), *_OUTPUTS)
+    lines = ignored_lines(profile.package) if profile.package else IGNORED
+    return (*lines, *_OUTPUTS, *(kept_lines(profile.frontend) if profile.frontend else ()))
