@@ -23,6 +23,8 @@ def serving(place: str) -> str:
         ("server.js", "path.join(__dirname, 'client', 'build')"),
         ("server.js", "path.resolve(process.cwd(), 'client', 'build')"),
         ("server.js", "__dirname + '/client/build'"),
+        ("server.js", "path.join(__dirname, 'client/build/index.html')"),
+        ("server.js", "path.join(__dirname, 'client/build', 'static')"),
         ("server/index.js", "path.join(__dirname, '../client/build')"),
         ("server/index.js", "path.join(__dirname, '..', 'client', 'build')"),
         ("server/index.js", "new URL('../client/build', import.meta.url).pathname"),
@@ -45,13 +47,14 @@ def test_where_it_is_served_from(find: Find, at: str, place: str) -> None:
         ("'client/build'", {"client/package.json": '{"name": "client"}'}),
         ("'dist'", {}),
         ("'other/build'", {}),
+        ("'client/public'", {}),
         ("'../client/build'", {}),
     ],
-    ids=["there already", "without a build", "its own", "of nothing", "outside"],
+    ids=["there already", "without a build", "its own", "of nothing", "no output", "outside"],
 )
 def test_nothing_else_is_built_first(find: Find, place: str, more: dict[str, str]) -> None:
     files = {"server.js": serving(place), "client/package.json": CLIENT, **more}
-    assert find(script("node server.js"), files).frontend is None
+    assert find(script("node server.js", build="webpack"), files).frontend is None
 
 
 @pytest.mark.parametrize(

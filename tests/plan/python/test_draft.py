@@ -28,6 +28,15 @@ BUILD = '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.bu
 
 CASES: dict[str, tuple[dict[str, str | bytes], dict[str, Any]]] = {
     "requirements": ({"requirements.txt": "flask\ngunicorn\n", "app.py": FLASK}, {}),
+    "front-end": (
+        {
+            "requirements.txt": "flask\n",
+            "app.py": FLASK.replace("__name__", "__name__, static_folder='site/dist'"),
+            "site/package.json": '{"name": "site", "scripts": {"build": "vite build"}}',
+            "site/package-lock.json": '{"lockfileVersion": 3, "packages": {"": {}}}',
+        },
+        {},
+    ),
     "server-added": ({"requirements.txt": "flask\n", "app.py": FLASK}, {}),
     "requirements-with-hashes": (
         {"requirements.txt": "flask==3.1.0 --hash=sha256:0\n", "app.py": FLASK},
@@ -137,7 +146,8 @@ def test_every_golden_file_has_a_case() -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_it_is_a_dockerfile_of_two_stages(make_tree: MakeTree, name: str) -> None:
     plan = planned(make_tree, name)
-    build, last = parse(plan.dockerfile).stages
+    *front_end, build, last = parse(plan.dockerfile).stages
+    assert [stage.name for stage in front_end] == (["frontend"] if name == "front-end" else [])
     assert (build.name, last.name) == ("build", "")
     assert plan.build_stage == "build"
     lines = plan.dockerfile[plan.dockerfile.index("FROM gcr.io") :].splitlines()

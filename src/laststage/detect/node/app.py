@@ -16,7 +16,7 @@ from laststage.detect.javascript.versions import choose_major
 from laststage.detect.node.building import Built, build_steps, is_standalone
 from laststage.detect.node.entry import Found, find_start, plain_script
 from laststage.detect.node.frameworks import Framework
-from laststage.detect.node.frontend import find_served
+from laststage.detect.node.frontend import served_by
 from laststage.detect.node.members import choose_package
 from laststage.detect.node.needs import (
     BUILTIN,
@@ -120,7 +120,7 @@ def _plain(app: AppFolder) -> NodeProfile | None:
 def _profile(app: AppFolder, found: Found) -> NodeProfile:
     package, start, framework = found.package, found.start, found.framework
     sources = _sources(app, package, start, framework)
-    served = find_served(app, package, sources, start.folder)
+    served = served_by(app, package, sources, start.folder)
     frontend = served.frontend
     package = served.package
     found = structs.replace(found, package=package)

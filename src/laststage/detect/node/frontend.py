@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
 
 from msgspec import Struct, structs
 
 from laststage.detect.files import AppFolder
-from laststage.detect.frontend import Frontend, find_frontend
+from laststage.detect.frontend import Frontend, find_served
 from laststage.detect.javascript.package import JavaScriptPackage
-from laststage.detect.literals import Literal, line_of
 from laststage.detect.node.building import chosen_script
 from laststage.detect.node.sources import Sources
 
-_STRING = re.compile(r"""(['"`])([^'"`\n]*)\1""")
-_JOINED = re.compile(r"\b(?:join|resolve)\s*\(([^()]*(?:\(\s*\)[^()]*)?)\)")
 _RUN = re.compile(r"\b(?:npm|yarn|pnpm)(?: run)? ([\w:.-]+)")
 
 
@@ -32,16 +28,11 @@ class Served(Struct, frozen=True, kw_only=True):
     clutter: str = ""
 
 
-def find_served(
-    app: AppFolder, package: JavaScriptPackage, sources: Sources, folder: str
-) -> Served:
+def served_by(app: AppFolder, package: JavaScriptPackage, sources: Sources, folder: str) -> Served:
     """Return how the front end is built that *sources* serve, running in *folder*, if they do."""
     if package.members or package.install_folder or app.said.build:
         return Served(package=package)
-    literals = [
-        one for one in _paths(sources, folder) if _package_above(app, one.value, package.folder)
-    ]
-    frontend = find_frontend(app, (), literals, "")
+    frontend = find_served(app, sources.texts, folder, package.folder)
     if frontend is None:
         return Served(package=package)
     name, below = chosen_script(package), frontend.package.folder
@@ -52,27 +43,6 @@ def find_served(
         others = {one: text for one, text in package.scripts.items() if one != name}
         return Served(package=structs.replace(package, scripts=others), frontend=frontend)
     return Served(package=package, clutter=f"{below}/node_modules")
-
-
-def _paths(sources: Sources, folder: str) -> Iterator[Literal]:
-    """Yield what strings, and strings that are joined, may name, from the app's folder."""
-    for path, text in sources.texts.items():
-        found = [(match.start(), match[2]) for match in _STRING.finditer(text)]
-        for match in _JOINED.finditer(text):
-            parts = [one[2].strip("/") for one in _STRING.finditer(match[1])]
-            found.append((match.start(), "/".join(parts)))
-        for position, value in found:
-            for base in dict.fromkeys((posixpath.dirname(path), folder)):
-                full = posixpath.normpath(posixpath.join(base, value.lstrip("/")))
-                yield Literal(full, f"{path}:{line_of(text, position)}")
-
-
-def _package_above(app: AppFolder, path: str, own: str) -> bool:
-    """Whether the package nearest to *path* is another than the server's, in *own*."""
-    folder = posixpath.dirname(path)
-    while folder and not app.has(f"{folder}/package.json"):
-        folder = posixpath.dirname(folder)
-    return folder not in ("", own)
 
 
 def _expanded(package: JavaScriptPackage, script: str) -> str:

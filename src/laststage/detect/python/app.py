@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from laststage.detect.errors import UnsupportedAppError
 from laststage.detect.files import AppFolder
+from laststage.detect.frontend import find_served
 from laststage.detect.profile import Decision, Evidence
 from laststage.detect.python.manifests import Install, from_imports, read_manifest
 from laststage.detect.python.profile import LOCKS, PythonProfile
@@ -87,6 +88,10 @@ def _profile(
         package for name in listed.packages for package in table().programs.get(name, ())
     }
     evidence = [*chosen.evidence, *way.evidence]
+    frontend = None
+    if not is_only_package and not said.build:
+        texts = {source.path: app.text(source.path) for source in sources}
+        frontend = find_served(app, texts, begun.folder)
     if install.lists:
         evidence.insert(0, Evidence("dependencies", (install.manifest_files or ("setup.py",))[0]))
     return PythonProfile(
@@ -111,14 +116,15 @@ def _profile(
         static=way.site.static if way.site else "no",
         static_env=way.site.static_env if way.site else {},
         writes=writes,
+        frontend=frontend,
         env=_environment(app, way, port),
         port=port,
         health=said.health,
         files=said.files,
         build_packages=(*build_packages, *said.build_packages),
         run_packages=(*sorted(run_packages), *said.packages),
-        evidence=tuple(evidence),
-        decisions=tuple(decisions),
+        evidence=(*evidence, *(frontend.evidence if frontend else ())),
+        decisions=(*decisions, *(frontend.decisions if frontend else ())),
     )
 
 

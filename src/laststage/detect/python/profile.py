@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from laststage.detect.frontend import Frontend
 from laststage.detect.profile import App
 
 # Where the dependencies are listed, by the form of the list. The locks come with hashes.
@@ -29,7 +30,7 @@ class PythonProfile(App, frozen=True, tag="python", kw_only=True):
     a program that an installed package brings, and its arguments. *folder* is where it starts,
     within the app's own. *build* is a shell command after the installation. *static* says when
     Django's static files are collected; *static_env* is set for that step alone. With *writes*
-    the app's own folder belongs to the user it runs as.
+    the app's own folder belongs to the user it runs as. *frontend* is built first, and served.
     """
 
     version: str
@@ -51,3 +52,4 @@ class PythonProfile(App, frozen=True, tag="python", kw_only=True):
     static: Literal["no", "yes", "if-set"] = "no"
     static_env: dict[str, str] = {}  # noqa: RUF012
     writes: bool = False
+    frontend: Frontend | None = None

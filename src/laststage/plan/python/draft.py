@@ -5,6 +5,7 @@ from __future__ import annotations
 from laststage.detect.python.profile import PythonProfile
 from laststage.detect.python.versions import RELEASES
 from laststage.plan.additions import Additions
+from laststage.plan.frontend import frontend_stage, kept_lines
 from laststage.plan.plan import Draft
 from laststage.plan.python.install import add_installation, add_project
 from laststage.plan.python.interpreter import add_interpreter
@@ -48,7 +49,10 @@ def draft(profile: PythonProfile, additions: Additions) -> Draft:
         "interpreter, what the app depends on and the app, and nothing else.",
         "Build it with laststage, or with any other builder.",
     ]
-    return Draft(dockerfile=dockerfile(intro, build, last), ignored=_IGNORED)
+    frontend = profile.frontend
+    stages = [*([frontend_stage(frontend)] if frontend else []), build, last]
+    kept = kept_lines(frontend) if frontend else ()
+    return Draft(dockerfile=dockerfile(intro, *stages), ignored=(*_IGNORED, *kept))
 
 
 def _suite(profile: PythonProfile) -> str:

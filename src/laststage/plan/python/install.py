@@ -6,6 +6,7 @@ import os
 
 from laststage.detect.python.profile import LOCKS, PythonProfile
 from laststage.detect.python.versions import RELEASES
+from laststage.plan.frontend import copied
 from laststage.plan.writing import APT_CACHES, Stage, cache
 
 _PIP = "pip install --no-compile"
@@ -51,6 +52,8 @@ def add_project(stage: Stage, profile: PythonProfile) -> None:
     """Add the steps that build the app itself: its own package, static files, byte code."""
     if not profile.needs_sources:
         stage.add("COPY . .")
+    for path in profile.frontend.served if profile.frontend else ():
+        stage.add(copied(path, f"/src/{path}"))
     if profile.is_package:
         if profile.manifest != "project":
             stage.comment(
