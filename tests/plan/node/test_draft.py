@@ -84,6 +84,10 @@ CASES: dict[str, dict[str, str | bytes]] = {
         **npm(scripts={"start": "node a.js"}, dependencies={"canvas": "^3"}),
         "a.js": "require('canvas')\n",
     },
+    "musl": {
+        "package.json": package(**BUILD), "src/main.ts": LISTENS, "tsconfig.json": "{}",
+        "yarn.lock": '"@img/sharp-linuxmusl-x64@0.34.0":\n  version "0.34.0"\n',
+    },
     "scripts-at-install": {
         **npm(**{**BUILD, "scripts": {"start": "node dist/main.js", "postinstall": "tsc"}}),
         "src/main.ts": LISTENS,
@@ -214,3 +218,21 @@ def test_what_an_add_on_was_compiled_from_stays_behind(make_tree: MakeTree, tmp_
     left = {str(path.relative_to(app)) for path in app.rglob("*") if path.is_file()}
     assert left == {*other, *(addon + path for path in ("binding.gyp", *kept))}
     assert not (app / addon / "build/Release/obj.target").exists()
+
+
+def test_add_ons_for_another_c_library_stay_behind(make_tree: MakeTree, tmp_path: Path) -> None:
+    step = re.search(r"^RUN (find .*musl.*)", planned(make_tree, "musl").dockerfile, re.MULTILINE)
+    assert step
+    app = tmp_path / "app"
+    kept = ["node_modules/@img/sharp-linux-x64/a.node", "src/linux-musl/a.js"]
+    gone = ["node_modules/@img/sharp-linuxmusl-x64/a.node", "web/node_modules/swc-linux-x64-musl/b"]
+    for path in (*kept, *gone):
+        (app / path).parent.mkdir(parents=True, exist_ok=True)
+        (app / path).touch()
+    subprocess.run(["sh", "-ec", step[1]], cwd=app, check=True)
+    assert [path for path in gone if (app / path).exists()] == []
+    assert [path for path in kept if not (app / path).exists()] == []
+
+
+def test_no_step_without_add_ons_for_another_c_library(make_tree: MakeTree) -> None:
+    assert "musl" not in planned(make_tree, "typescript").dockerfile

@@ -23,6 +23,7 @@ from laststage.detect.node.needs import (
     Heard,
     bin_package,
     check_supported,
+    has_musl,
     listening,
     native_packages,
     wanted_dependencies,
@@ -51,7 +52,8 @@ class NodeProfile(App, frozen=True, tag="node", kw_only=True):
     the app writes to. *start* is what node gets; *link* the script of a dependency that a link is
     made to, as package and program. *traced* are the files whose imports tell what of node_modules
     goes into the last stage, *owner* a package that goes there whole. *folder* is where it runs, below the app's own; *writes* are the
-    folders it writes to. *frontend* is built in a stage of its own, and served.
+    folders it writes to. *frontend* is built in a stage of its own, and served. With
+    *musl*, add-ons for that C library may be installed beside those for the base's.
     """
 
     package: JavaScriptPackage | None
@@ -67,6 +69,7 @@ class NodeProfile(App, frozen=True, tag="node", kw_only=True):
     owner: str = ""
     folder: str = ""
     native: bool = False
+    musl: bool = False
     writes: tuple[str, ...] = ()
     uses_path: bool = False
     frontend: Frontend | None = None
@@ -147,6 +150,7 @@ def _profile(app: AppFolder, found: Found) -> NodeProfile:
         owner=bin_package(package, start.bin) if start.bin else "",
         folder=folder,
         native=any("add-on" in one.fact for one in native),
+        musl=has_musl(app, package),
         uses_path=built.uses_path,
         writes=writes,
         frontend=frontend,

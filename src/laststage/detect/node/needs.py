@@ -36,6 +36,7 @@ BUILTIN = frozenset(
      "querystring", "readline", "repl", "stream", "string_decoder", "sys", "timers", "tls",
      "trace_events", "tty", "url", "util", "v8", "vm", "wasi", "worker_threads", "zlib")
 )  # fmt: skip
+_MUSL = re.compile(r"[/@][\w.-]*linux-?(?:\w+-)?musl")
 _PORT_FLAG = ("-p", "--port", "-l", "--listen")
 
 
@@ -98,6 +99,13 @@ def native_packages(
         apt.add("openssl")
         facts.append(Evidence("Prisma chooses its engine by openssl", package.path))
     return tuple(facts), tuple(sorted(apt))
+
+
+def has_musl(app: AppFolder, package: JavaScriptPackage) -> bool:
+    """Whether the lock has add-ons for another C library than the base's, which npm may install."""
+    lock = package.manager.lock
+    at = f"{package.install_folder}/" if package.install_folder else ""
+    return bool(lock) and lock != "bun.lockb" and bool(_MUSL.search(app.text(at + lock)))
 
 
 def bin_package(package: JavaScriptPackage, name: str) -> str:

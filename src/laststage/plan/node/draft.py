@@ -119,6 +119,11 @@ def _build_stage(profile: NodeProfile) -> Stage:
     if prunes and not profile.traced:
         stage.comment("What only the build needed goes.")
         stage.run(prune_command(package), mounts=mounts_of(package))
+    if profile.musl:
+        stage.comment("Add-ons for another C library than this one's, which npm installs as well.")
+        stage.run(
+            "find . -path '*/node_modules/*' -type d -name '*linux*musl*' -prune -exec rm -rf {} +"
+        )
     if profile.native and profile.dependencies != "none":
         _add_tidying(stage)
     if profile.link:
