@@ -83,7 +83,8 @@ def test_a_folder_with_apps_below(tmp_path, capsys: pytest.CaptureFixture[str]) 
         (tmp_path / name).write_text("")
     assert dispatch(["plan", str(tmp_path)]) == 2
     said = capsys.readouterr().err
-    assert f"below it are a, services/b: laststage build {tmp_path}/a" in said
+    assert "there are apps in 2 folders: a, services/b" in said
+    assert f"laststage build {tmp_path}/a" in said
 
 
 def test_a_dockerfile_that_is_not_there(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,7 +27,8 @@ instruction for that one alone:
     CMD server
 
 `skip` takes names, or `all`. `error=true`, at the top only, makes every finding an error, so that a
-build stops. `experimental` takes the names of experimental checks, or `all`; they count nowhere else.
+build stops; `lint --error` calls them so without the line. `experimental` takes the names of
+experimental checks, or `all`; they count nowhere else.
 Several settings are separated by semicolons: `# check=skip=UndefinedVar;error=true`. The build
 argument `BUILDKIT_DOCKERFILE_CHECK` takes the place of the line at the top.
 """
