@@ -99,8 +99,8 @@ def lower(
     """Return the graph that builds stage *target*, the last one by default.
 
     *resolve* is called for each base image that the target reaches, *named* before that and before
-    a name is taken for a stage's; *foresee* is told the names first. Raise DockerfileError with the place for whatever cannot be built
-    as written.
+    a name is taken for a stage's; *foresee* is told the names first. Raise DockerfileError with the
+    place for whatever cannot be built as written.
     """
     stage = target_stage(dockerfile, target)
     platforms = platform_args(build=build_platform, target=platform, stage=target)

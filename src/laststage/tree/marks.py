@@ -154,7 +154,8 @@ def forget(full: str) -> None:
 def noted(full: str, names: list[str], status: os.stat_result) -> Status | None:
     """Return what the note on *full* says, whose attributes are *names*; None if there is none.
 
-    What `note` would not write is none. What a step has changed since counts before what was noted: *status* is the file's own.
+    What `note` would not write is none. What a step has changed since counts before what was noted:
+    *status* is the file's own.
     """
     if STATUS not in names:
         return None

@@ -46,14 +46,14 @@ Dependencies = Literal["production", "all", "none"]
 class NodeProfile(App, frozen=True, tag="node", kw_only=True):
     """An app that Node runs.
 
-    *package* is its package.json, None where there is none, and *node* the release. *steps* are
-    shell commands of the build stage, with *build_env* set; *dependencies* says what of
-    node_modules the last stage gets; *takes* are files and folders it gets, with those that
-    the app writes to. *start* is what node gets; *link* the script of a dependency that a link is
-    made to, as package and program. *traced* are the files whose imports tell what of node_modules
-    goes into the last stage, *owner* a package that goes there whole. *folder* is where it runs, below the app's own; *writes* are the
-    folders it writes to. *frontend* is built in a stage of its own, and served. With
-    *musl*, add-ons for that C library may be installed beside those for the base's.
+    *package* is its package.json, None where there is none, and *node* the release. *steps* are shell
+    commands of the build stage, with *build_env* set; *dependencies* says what of node_modules the last
+    stage gets; *takes* are files and folders it gets, with those that the app writes to. *start* is
+    what node gets; *link* the script of a dependency that a link is made to, as package and program.
+    *traced* are the files whose imports tell what of node_modules goes into the last stage, *owner* a
+    package that goes there whole. *folder* is where it runs, below the app's own; *writes* are the
+    folders it writes to. *frontend* is built in a stage of its own, and served. With *musl*, add-ons
+    for that C library may be installed beside those for the base's.
     """
 
     package: JavaScriptPackage | None
