@@ -6,6 +6,7 @@ import os
 
 import msgspec
 
+from laststage.analysis.starting import obstacle
 from laststage.analysis.weighing import Scales, Weight
 from laststage.api.amending import Examiner, Sight, describe
 from laststage.api.images import ImageSource
@@ -260,6 +261,7 @@ class _Build:
                 limits=request.limits,
                 resources=request.resources,
                 network=_network(workspace, request),
+                obstacle=obstacle,
                 on_failure=request.on_failure,
             ),
             epoch=request.epoch,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from laststage.analysis.starting import obstacle
 from laststage.api.images import known_layers
 from laststage.engine.container import RunRequest, run_container
 from laststage.workspace import Workspace
@@ -20,4 +21,5 @@ def run_image(workspace: Workspace, name: str, request: RunRequest) -> int:
         request,
         layers=workspace.layers,
         runner=workspace.runner(),
+        obstacle=obstacle,
     )

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from laststage.engine.mounts import name_resolution
+from laststage.engine.mounts import Obstacle, name_resolution
 from laststage.engine.owners import identity
 from laststage.engine.running import (
+    check_start,
     check_targets,
     checked_directory,
     copy_root,
@@ -58,10 +59,12 @@ def run_container(
     *,
     layers: Layers,
     runner: Runner,
+    obstacle: Obstacle,
 ) -> int:
     """Run an image of *config* and the layers *identifiers* (the lowest first); return the status.
 
-    The program has this process's standard streams; what it writes is gone at the end.
+    The program has this process's standard streams; what it writes is gone at the end. Raise
+    CommandNotFoundError if there is an *obstacle* to its start.
     """
     argv = command_of(config, request)
     lowers = layers.ensure_snapshots(identifiers)
@@ -94,4 +97,5 @@ def run_container(
                 terminal=request.terminal,
                 resources=request.resources,
             )
+            check_start(spec, obstacle)
             return runner.run(spec, None)

@@ -37,13 +37,18 @@ Network = Literal["host", "private", "none"]
 _APT = "etc/apt/apt.conf.d"
 
 
+# what tells why the program of a sandbox cannot start, as message and hint; None if it may
+Obstacle = Callable[[spec.SandboxSpec], tuple[str, str] | None]
+
+
 class Outside(Struct, frozen=True):
     """What steps may be given of the machine's: none of it is in a key, a layer or a record.
 
     *secret* gives a secret's bytes by its id, None if nobody gave it; *agents* are sockets by id,
     *hosts* lines for /etc/hosts, *memory* a folder that is in memory only. *network* is what a step
-    gets that asks for none in particular, *resources* what it may use of the machine. *on_failure*
-    gets the sandbox of a step that failed.
+    gets that asks for none in particular, *resources* what it may use of the machine. *obstacle* says
+    why a sandbox's program cannot start, as message and hint, *on_failure* gets the sandbox of a step
+    that failed.
     """
 
     secret: Callable[[str], bytes | None]
@@ -56,6 +61,7 @@ class Outside(Struct, frozen=True):
     limits: tuple[spec.Limit, ...] = ()
     resources: spec.Resources = spec.Resources()
     network: Network = "host"
+    obstacle: Obstacle = lambda _: None
     on_failure: Callable[[spec.SandboxSpec], None] | None = None
 
 

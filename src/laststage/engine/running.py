@@ -11,21 +11,22 @@ from collections.abc import Callable, Sequence
 from msgspec import structs
 
 from laststage.engine.forgery import remove_forged
-from laststage.engine.mounts import Network, Outside, StepMounts
+from laststage.engine.mounts import Network, Obstacle, Outside, StepMounts
 from laststage.engine.owners import identity
 from laststage.engine.sources import Folder
-from laststage.engine.stubs import Stubs, way
+from laststage.engine.stubs import Stubs
 from laststage.errors import BuildError, IntegrityError, MachineError, StoreError
 from laststage.graph.operations import RunOp
 from laststage.oci.layerstore import Layers
 from laststage.sandbox.limits import MemoryExceededError
 from laststage.sandbox.namespace import powers
 from laststage.sandbox.overlay import overlay
-from laststage.sandbox.runtime import Runner
+from laststage.sandbox.runtime import CommandNotFoundError, Runner
 from laststage.sandbox.spec import Mount, SandboxSpec
 from laststage.store.atomic import FULL, is_full
 from laststage.tree.marks import change_owner
 from laststage.tree.unpack import resolve
+from laststage.tree.ways import way
 
 _KERNELS = ("dev", "proc", "sys")
 _MAX_LINKS = 40
@@ -80,7 +81,7 @@ def run_step(
 
             spec = structs.replace(_spec(operation, merged, mounts, outside), network=network)
             try:
-                status = _run(runner, spec, hear, folder)
+                status = _run(runner, spec, hear, folder, outside.obstacle)
             except MemoryExceededError as error:
                 excerpt = "\n".join(tail)
                 raise StepFailedError(
@@ -101,8 +102,26 @@ def run_step(
         layers.snapshots.commit(folder, identifier)
 
 
-def _run(runner: Runner, spec: SandboxSpec, hear: Callable[[str], None], folder: str) -> int:
+def check_start(spec: SandboxSpec, obstacle: Obstacle) -> None:
+    """Raise CommandNotFoundError if there is an *obstacle* to the start of the program of *spec*.
+
+    The runtime would say less, and of what is missing beside the program nothing.
+    """
+    found = obstacle(spec)
+    if found is not None:
+        message, hint = found
+        raise CommandNotFoundError(f"cannot run {spec.argv[0]!r}: {message}", hint=hint)
+
+
+def _run(
+    runner: Runner,
+    spec: SandboxSpec,
+    hear: Callable[[str], None],
+    folder: str,
+    obstacle: Obstacle,
+) -> int:
     """Run *spec*; where the runtime fails because the disk of *folder* is full, say that."""
+    check_start(spec, obstacle)
     try:
         return runner.run(spec, hear)
     except MachineError as error:

@@ -12,8 +12,7 @@ import os
 import stat
 
 from laststage.tree.marks import is_opaque
-
-_MAX_LINKS = 40
+from laststage.tree.ways import way
 
 
 class Stubs:
@@ -49,35 +48,6 @@ class Stubs:
                         os.rmdir(full)
                     elif self._missing:
                         os.utime(full, ns=(before.st_atime_ns, before.st_mtime_ns))
-
-
-def way(merged: str, target: str) -> list[str]:
-    """Return the paths that lead to *target*, and it, as a runtime goes them: links stay inside."""
-    pending = [part for part in reversed(target.split("/")) if part]
-    done: list[str] = []
-    found: list[str] = []
-    links = 0
-    while pending:
-        part = pending.pop()
-        if part in ("", "."):
-            continue
-        if part == "..":
-            del done[-1:]
-            continue
-        path = "/".join((*done, part))
-        try:
-            link = os.readlink(f"{merged}/{path}")
-        except OSError:  # no link, or not there
-            done.append(part)
-            found.append(path)
-            continue
-        links += 1
-        if links > _MAX_LINKS:
-            return found
-        if link.startswith("/"):
-            done = []
-        pending += reversed(link.split("/"))
-    return found
 
 
 def _is_inside(upper: str, path: str) -> bool:

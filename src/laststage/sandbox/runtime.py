@@ -218,7 +218,7 @@ class OciRuntime:
         text = problems[-1]
         missing = ("not found", "no such file or directory", "permission denied")
         if any(sign in text.lower() for sign in missing) and spec.argv[0] in text:
-            raise CommandNotFoundError(f"cannot run {spec.argv[0]!r}", hint=text)
+            raise CommandNotFoundError(f"cannot run {spec.argv[0]!r}: {text}")
         raise MachineError(f"{os.path.basename(self._program)} could not start the step: {text}")
 
 
