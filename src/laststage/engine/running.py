@@ -20,7 +20,7 @@ from laststage.graph.operations import RunOp
 from laststage.oci.layerstore import Layers
 from laststage.sandbox.limits import MemoryExceededError
 from laststage.sandbox.namespace import powers
-from laststage.sandbox.overlay import overlay
+from laststage.sandbox.overlay import effective, overlay
 from laststage.sandbox.runtime import CommandNotFoundError, Runner
 from laststage.sandbox.spec import Mount, SandboxSpec
 from laststage.store.atomic import FULL, is_full
@@ -96,7 +96,7 @@ def run_step(
                 excerpt="\n".join(tail),
                 hint=hint or _hint(status, operation),
             )
-        remove_forged(upper, lowers, powers())
+        remove_forged(upper, lowers, effective(powers()))
         stubs.remove()
         trusted.remove_from(upper)
         layers.snapshots.commit(folder, identifier)

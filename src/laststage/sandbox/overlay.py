@@ -58,6 +58,11 @@ def probed(powers: Powers, folder: str) -> Powers:
 _works = True
 
 
+def effective(powers: Powers) -> Powers:
+    """Return *powers* without overlay if `probed` found that it does not work."""
+    return powers if _works else msgspec.structs.replace(powers, overlay="")
+
+
 @contextlib.contextmanager
 def overlay(
     lowers: Sequence[str], upper: str, work: str, target: str, *, keep: bool = True
