@@ -175,3 +175,22 @@ def test_every_flag_stands_in_the_documentation() -> None:
         }
         missing += [f"{command} {flag}" for flag in sorted(flags - words) if flag.startswith("--")]
     assert sorted({name.split()[1] for name in missing}) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("images", 0),
+        ("gc", 0),
+        ("rmi a", 2),
+        ("tag a b", 2),
+        ("save a -o x", 2),
+        ("push a registry.example/a", 2),
+    ],
+)
+def test_a_store_that_nobody_has_made(
+    tmp_path, capsys: pytest.CaptureFixture[str], line: str, code: int
+) -> None:
+    assert dispatch([*line.split(), "--store", f"{tmp_path}/store"]) == code
+    said = capsys.readouterr().err
+    assert code == 0 or "no image named a:latest" in said

@@ -72,6 +72,7 @@ def base_contents(workspace: Workspace, reference: Reference, platform: Platform
 
     Raise UnknownBaseError, or what making it raises.
     """
+    workspace.hold()
     base = workspace.bases.resolve(reference, platform)
     parts: list[Part] = []
     if base.kind == "distroless":
@@ -102,6 +103,7 @@ def lock_bases(
     What is in the lock stays as it is, unless *upgrade* looks everything up anew. Raise LockError
     for a file that is no lock, or what resolving a base raises.
     """
+    workspace.hold()
     before = read_lock(path) or Lock()
     wanted: set[tuple[Reference, Platform, tuple[str, ...]]]
     wanted = {(reference, platform, ()) for reference in references}
@@ -131,6 +133,7 @@ def base_changes(
     workspace: Workspace, before: Reference, after: Reference, platform: Platform
 ) -> list[Change]:
     """Return the packages in which two bases differ. Raise UnknownBaseError."""
+    workspace.hold()
     first = workspace.bases.resolve(before, platform)
     second = workspace.bases.resolve(after, platform)
     return changes(first.packages, second.packages)

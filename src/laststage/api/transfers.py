@@ -85,4 +85,5 @@ def untag(workspace: Workspace, names: Sequence[str]) -> tuple[Reference, ...]:
     Return those that are gone. What they named stays until it is collected. Raise UsageError,
     changing nothing, if one of *names* is none.
     """
+    workspace.hold()
     return workspace.layout.untag(names)
