@@ -81,8 +81,8 @@ def leftovers(store: Path) -> list[str]:
 def test_a_signal_ends_a_build(laststage, sleeping, number: signal.Signals, status: int) -> None:
     started = time.monotonic()
     os.killpg(sleeping.pid, number)
-    _, log = sleeping.communicate(timeout=20)
-    assert time.monotonic() - started < 5
+    _, log = sleeping.communicate(timeout=50)
+    assert time.monotonic() - started < 30  # the step would sleep for a minute
     assert sleeping.returncode == status
     assert "Traceback" not in log
     assert sleepers() == []
