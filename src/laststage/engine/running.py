@@ -15,7 +15,7 @@ from laststage.engine.mounts import Network, Obstacle, Outside, StepMounts
 from laststage.engine.owners import identity
 from laststage.engine.sources import Folder
 from laststage.engine.stubs import Stubs
-from laststage.errors import BuildError, IntegrityError, MachineError, StoreError
+from laststage.errors import BuildError, MachineError, StoreError
 from laststage.graph.operations import RunOp
 from laststage.oci.layerstore import Layers
 from laststage.sandbox.limits import MemoryExceededError
@@ -25,11 +25,9 @@ from laststage.sandbox.runtime import CommandNotFoundError, Runner
 from laststage.sandbox.spec import Mount, SandboxSpec
 from laststage.store.atomic import FULL, is_full
 from laststage.tree.marks import change_owner
-from laststage.tree.unpack import resolve
 from laststage.tree.ways import way
 
 _KERNELS = ("dev", "proc", "sys")
-_MAX_LINKS = 40
 _MOST_ACCOUNTS = 1 << 24  # bytes of a file of users or groups
 _TAIL = 40  # lines of a failed step that its error repeats
 
@@ -196,7 +194,8 @@ def read_inside(root: str, path: str) -> bytes | None:
     Links are followed inside the tree; what is no file, or too large to be one of accounts, is not
     read.
     """
-    full = _found_inside(root, path)
+    steps = way(root, path)
+    full = f"{root}/{steps[-1]}" if steps else root
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         with open(full, "rb", opener=lambda name, _: os.open(name, flags)) as file:
@@ -206,22 +205,6 @@ def read_inside(root: str, path: str) -> bytes | None:
             return file.read(_MOST_ACCOUNTS)
     except OSError:
         return None
-
-
-def _found_inside(root: str, path: str) -> str:
-    """Return where *path* of the tree at *root* is, links followed inside; "" if nowhere."""
-    try:
-        for _ in range(_MAX_LINKS):
-            folder, _, name = path.rpartition("/")
-            parent = resolve(root, folder)
-            if not os.path.islink(f"{parent}/{name}"):
-                return f"{parent}/{name}"
-            link = os.readlink(f"{parent}/{name}")
-            inside = parent.removeprefix(root).strip("/")
-            path = link if link.startswith("/") else f"{inside}/{link}"
-    except (FileNotFoundError, IntegrityError):
-        pass
-    return ""
 
 
 def checked_directory(root: str, path: str) -> str:

@@ -13,9 +13,9 @@ from laststage.dockerfile.ignore import IgnoreFile
 from laststage.errors import BuildError
 from laststage.tree.entry import Entry
 from laststage.tree.scan import entry_of, scan
+from laststage.tree.ways import follow
 
 _WILDCARDS = re.compile(r"[*?\[\\]")
-_MAX_LINKS = 40
 
 
 class Found(Struct, frozen=True):
@@ -161,34 +161,18 @@ class Folder:
 
     def _resolve(self, path: str) -> str | None:
         """Return *path* with all links followed inside the root; None if it is not there."""
-        pending = list(reversed(path.split("/")))
-        done: list[str] = []
-        links = 0
-        while pending:
-            part = pending.pop()
-            if part in ("", "."):
-                continue
-            if part == "..":
-                del done[-1:]
-                continue
-            here = "/".join((*done, part))
-            try:
-                status = os.lstat(f"{self.root}/{here}")
-            except (FileNotFoundError, NotADirectoryError):
-                return None
-            if not stat.S_ISDIR(status.st_mode) and self._ignore.ignores(here):
-                return None
-            if stat.S_ISLNK(status.st_mode):
-                links += 1
-                if links > _MAX_LINKS:
-                    raise BuildError(f"{path}: too many symbolic links on the way")
-                target = os.readlink(f"{self.root}/{here}")
-                if target.startswith("/"):
-                    done = []
-                pending += reversed(target.split("/"))
-            else:
-                done.append(part)
-        return "/".join(done)
+        try:
+            return follow(path, self._link_of)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def _link_of(self, path: str) -> str | None:
+        """Return the link at *path*. Raise FileNotFoundError if nothing is there that counts."""
+        full = f"{self.root}/{path}"
+        mode = os.lstat(full).st_mode
+        if not stat.S_ISDIR(mode) and self._ignore.ignores(path):
+            raise FileNotFoundError(path)
+        return os.readlink(full) if stat.S_ISLNK(mode) else None
 
     def _glob(self, patterns: list[str], folder: str, *, deep: bool) -> Iterator[str]:
         """Yield the paths that match Go's filepath.Match part by part; ``**`` if *deep*."""

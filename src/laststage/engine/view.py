@@ -7,13 +7,12 @@ import stat
 from collections.abc import Iterable
 from functools import cached_property, partial
 
-from laststage.errors import BuildError
 from laststage.oci.layerstore import Layers
 from laststage.tree.entry import Entry
 from laststage.tree.marks import is_opaque, is_whiteout
 from laststage.tree.scan import entry_of
+from laststage.tree.ways import follow
 
-_MAX_LINKS = 40
 _HIDDEN = Entry(path="", kind="whiteout")
 
 
@@ -48,27 +47,13 @@ class LayersView:
     def resolve(self, path: str) -> str:
         """Return *path* with every link on the way, and at its end, followed inside the root.
 
-        What is not there stays as it is. Raise BuildError for links that go round.
+        What is not there stays as it is. Raise LinksError for links that go round.
         """
-        pending = [part for part in reversed(path.split("/")) if part]
-        done: list[str] = []
-        links = 0
-        while pending:
-            part = pending.pop()
-            if part == "..":
-                del done[-1:]
-            elif part not in ("", "."):
-                entry = self.lookup("/".join((*done, part)))
-                if entry is None or entry.kind != "symlink":
-                    done.append(part)
-                    continue
-                links += 1
-                if links > _MAX_LINKS:
-                    raise BuildError(f"/{path}: too many symbolic links on the way")
-                if entry.link.startswith("/"):
-                    done = []
-                pending += reversed(entry.link.split("/"))
-        return "/".join(done)
+        return follow(path, self._link_of)
+
+    def _link_of(self, path: str) -> str | None:
+        entry = self.lookup(path)
+        return entry.link if entry is not None and entry.kind == "symlink" else None
 
     def read(self, path: str) -> bytes | None:
         """Return the content of a small file, links followed; None if there is no such file."""

@@ -18,8 +18,8 @@ from laststage.tree import marks
 from laststage.tree.entry import OVERLAY_NOTES, Entry, is_portable, shortened
 from laststage.tree.tar import PIECE
 from laststage.tree.untar import Content
+from laststage.tree.ways import follow
 
-_MAX_LINKS = 40  # as the kernel's own limit
 # what the file system says to names and numbers that it cannot hold
 _REFUSED = (errno.ENAMETOOLONG, errno.EINVAL, errno.EISDIR, errno.ENOTDIR, errno.EOVERFLOW)
 # and to attributes; what is too large for ext4 "has no space"
@@ -271,17 +271,9 @@ def resolve(root: str, path: str, *, make: bool = False) -> str:
     With *make*, missing directories are created, mode 0755. Raise IntegrityError for a path that
     goes through a file, or through more than forty links; FileNotFoundError if it is not there.
     """
-    pending = [part for part in reversed(path.split("/")) if part]
-    done: list[str] = []
-    links = 0
-    while pending:
-        part = pending.pop()
-        if part in ("", "."):
-            continue
-        if part == "..":
-            del done[-1:]
-            continue
-        full = "/".join((root, *done, part))
+
+    def link_of(here: str) -> str | None:
+        full = f"{root}/{here}"
         try:
             mode = os.lstat(full).st_mode
         except FileNotFoundError:
@@ -289,20 +281,16 @@ def resolve(root: str, path: str, *, make: bool = False) -> str:
                 raise
             os.mkdir(full)
             os.chmod(full, 0o755)  # noqa: S103  # as Docker does, whatever the umask
-            mode = stat.S_IFDIR
+            return None
         if stat.S_ISLNK(mode):
-            links += 1
-            if links > _MAX_LINKS:
-                raise IntegrityError(f"{path}: too many symbolic links on the way")
-            target = os.readlink(full)
-            if target.startswith("/"):
-                done = []
-            pending += reversed(target.split("/"))
-        elif stat.S_ISDIR(mode):
-            done.append(part)
-        else:
-            raise IntegrityError(f"{path}: goes through {part}, which is not a directory")
-    return "/".join((root, *done))
+            return os.readlink(full)
+        if not stat.S_ISDIR(mode):
+            name = here.rpartition("/")[2]
+            raise IntegrityError(f"{path}: goes through {name}, which is not a directory")
+        return None
+
+    real = follow(path, link_of)
+    return f"{root}/{real}" if real else root
 
 
 def unpack(pairs: Iterable[tuple[Entry, Content]], unpacker: Unpacker) -> None:

@@ -1,20 +1,30 @@
-"""The way to a path in a tree on disk, as a process sees it whose root the tree is."""
+"""The way to a path in a tree, as a process sees it whose root the tree is: links stay inside."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Callable
+
+from laststage.errors import IntegrityError
 
 _MAX_LINKS = 40  # as the kernel's own limit
 
 
-def way(root: str, path: str) -> list[str]:
-    """Return the paths, relative to *root*, that lead to *path*, and its own: links stay inside.
+class LinksError(IntegrityError):
+    """A path whose links lead on and on."""
 
-    What is not there counts as no link. A way of more than forty links ends where they were counted.
+    code = "LS971"
+
+
+def follow(path: str, link_of: Callable[[str], str | None]) -> str:
+    """Return where *path* is, relative to the root of its tree, with every link followed.
+
+    *link_of* is asked of each step of the way: where the link there leads, None if there is no link.
+    What it raises ends the way. Raise LinksError for more than forty links.
     """
-    pending = [part for part in reversed(path.split("/")) if part]
+    pending = list(reversed(path.split("/")))
     done: list[str] = []
-    found: list[str] = []
     links = 0
     while pending:
         part = pending.pop()
@@ -23,17 +33,33 @@ def way(root: str, path: str) -> list[str]:
         if part == "..":
             del done[-1:]
             continue
-        here = "/".join((*done, part))
-        try:
-            link = os.readlink(f"{root}/{here}")
-        except OSError:  # no link, or not there
+        link = link_of("/".join((*done, part)))
+        if link is None:
             done.append(part)
-            found.append(here)
             continue
         links += 1
         if links > _MAX_LINKS:
-            return found
+            raise LinksError(f"{path}: too many symbolic links on the way")
         if link.startswith("/"):
             done = []
         pending += reversed(link.split("/"))
+    return "/".join(done)
+
+
+def way(root: str, path: str) -> list[str]:
+    """Return the paths, relative to *root* on disk, that lead to *path*, and its own.
+
+    What is not there counts as no link. A way of too many links ends where they were counted.
+    """
+    found: list[str] = []
+
+    def link_of(here: str) -> str | None:
+        try:
+            return os.readlink(f"{root}/{here}")
+        except OSError:  # no link, or not there
+            found.append(here)
+            return None
+
+    with contextlib.suppress(LinksError):
+        follow(path, link_of)
     return found
