@@ -48,11 +48,40 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
+def make_store(tmp_path: Path) -> Callable[[str], Store]:
+    """Return what makes an empty store in a folder of that name."""
+
+    def make(name: str) -> Store:
+        store = Store(str(tmp_path / name))
+        store.prepare()
+        return store
+
+    return make
+
+
+@pytest.fixture
+def store(make_store: Callable[[str], Store]) -> Store:
     """Return an empty store."""
-    store = Store(str(tmp_path / "store"))
-    store.prepare()
-    return store
+    return make_store("store")
+
+
+@pytest.fixture(params=["pipe", "endless", "folder", "large"])
+def no_text(request: pytest.FixtureRequest) -> Callable[[Path], None]:
+    """Return what lays down, where a file of text should be, something that is none."""
+
+    def lay(path: Path) -> None:
+        match request.param:
+            case "pipe":
+                os.mkfifo(path)
+            case "endless":
+                path.symlink_to("/dev/zero")
+            case "folder":
+                path.mkdir()
+            case "large":
+                path.touch()
+                os.truncate(path, 1 << 33)
+
+    return lay
 
 
 @pytest.fixture

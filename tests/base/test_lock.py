@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -62,19 +61,9 @@ def test_a_newer_one_takes_the_place_of_an_older_one() -> None:
     assert [locked.base.packages[0].version for locked in lock.bases] == ["2"]
 
 
-@pytest.mark.parametrize("kind", ["pipe", "endless", "folder", "large"])
-def test_what_is_no_file_of_text_is_refused(tmp_path: Path, kind: str) -> None:
+def test_what_is_no_file_of_text_is_refused(tmp_path: Path, no_text) -> None:
     path = tmp_path / "lock"
-    match kind:
-        case "pipe":
-            os.mkfifo(path)
-        case "endless":
-            path.symlink_to("/dev/zero")
-        case "folder":
-            path.mkdir()
-        case "large":
-            path.touch()
-            os.truncate(path, 1 << 33)
+    no_text(path)
     with pytest.raises(LockError, match="no file of text"):
         read_lock(str(path))
 

@@ -275,19 +275,15 @@ def fresh(laststage: Laststage, tmp_path: Path) -> Iterator[Laststage]:
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Store:
+def own(make_store: Callable[[str], Store]) -> Store:
     """A store of the test's own."""
-    store = Store(str(tmp_path / "own"))
-    store.prepare()
-    return store
+    return make_store("own")
 
 
 @pytest.fixture
-def other(tmp_path: Path) -> Store:
+def other(make_store: Callable[[str], Store]) -> Store:
     """Somebody else's store."""
-    store = Store(str(tmp_path / "other"))
-    store.prepare()
-    return store
+    return make_store("other")
 
 
 @pytest.fixture

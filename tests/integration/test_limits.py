@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import unavailable
-from .hostile import Steps, hostile_context
+from .hostile.steps import FRESH, Steps, hostile_context
 
 pytestmark = [
     pytest.mark.integration,
@@ -20,8 +19,6 @@ EAT = "head -c 200m /dev/zero | tail | wc -c; exit 3"
 
 @pytest.fixture(scope="module")
 def context(session_folder: Path) -> Path:
-    if shutil.which("gcc") is None:
-        unavailable("needs gcc: apt-get install gcc libc6-dev")
     return hostile_context(session_folder / "limits")
 
 
@@ -65,9 +62,7 @@ def test_memory_is_of_all_processes_together(steps: Steps) -> None:
 def test_processes(steps: Steps) -> None:
     bomb = "i=0; while [ $i -lt 60 ]; do sleep 2 & i=$((i+1)); done; echo '> all'; wait"
     assert steps.said(bomb) == ["all"]
-    done = steps.build(
-        f"RUN {bomb}\n", "--pids-limit", "20", "--no-cache-filter", "hostile", expect=1
-    )
+    done = steps.build(f"RUN {bomb}\n", "--pids-limit", "20", *FRESH, expect=1)
     assert "can't fork: Resource temporarily unavailable" in done.stderr
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import unavailable
-from .hostile import HEAD, SAID, Steps, hostile_context
+from .hostile.steps import FRESH, HEAD, SAID, Steps, hostile_context
 
 pytestmark = [pytest.mark.integration, pytest.mark.whoever("it is another for root and for a user")]
 
@@ -98,10 +98,10 @@ def _own_addresses() -> list[str]:
 
 def test_a_dockerfile_cannot_ask_for_the_hosts(steps: Steps) -> None:
     text = "RUN --network=host true\n"
-    done = steps.build(text, "--no-cache-filter", "hostile", expect=1)
+    done = steps.build(text, *FRESH, expect=1)
     assert "--network=host" in done.stderr
     assert "does not share the host's network" in done.stderr
-    steps.build(text, "--network", "host", "--no-cache-filter", "hostile")
+    steps.build(text, "--network", "host", *FRESH)
 
 
 def test_none_for_all(steps: Steps) -> None:

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import unavailable
-from .hostile import SAID, Steps, hostile_context
+from ..conftest import unavailable
+from .steps import FRESH, SAID, Steps
 
 pytestmark = [pytest.mark.integration, pytest.mark.whoever("both are in it")]
 
-FRESH = ("--no-cache-filter", "hostile")
 # a machine whose cgroups cannot be written to, as in most containers
 NO_CGROUPS = """\
 for place in /sys/fs/cgroup/systemd /sys/fs/cgroup; do
@@ -22,24 +21,6 @@ for place in /sys/fs/cgroup/systemd /sys/fs/cgroup; do
 done
 exec "$@"
 """
-
-
-@pytest.fixture(scope="module")
-def context(session_folder: Path) -> Path:
-    if shutil.which("gcc") is None:
-        unavailable("needs gcc: apt-get install gcc libc6-dev")
-    return hostile_context(session_folder / "hostile-layers")
-
-
-@pytest.fixture(params=["root", "ordinary"])
-def steps(request: pytest.FixtureRequest, context: Path) -> Steps:
-    name = "laststage" if request.param == "root" else "ordinary"
-    return Steps(request.getfixturevalue(name), context)
-
-
-@pytest.fixture
-def as_root(laststage, context: Path) -> Steps:
-    return Steps(laststage, context)
 
 
 def test_notes_that_a_step_wrote(steps: Steps) -> None:

@@ -18,8 +18,8 @@ import pytest
 
 from laststage.sandbox.confinement import has_scopes
 
-from .conftest import unavailable
-from .hostile import SAID, Steps, hostile_context
+from ..conftest import unavailable
+from .steps import SAID, Steps
 
 pytestmark = [pytest.mark.integration, pytest.mark.whoever("both try to get out")]
 
@@ -28,24 +28,6 @@ ANSWERS = {
     "clone3": "ENOSYS", "newer-467": "ENOSYS", "newer-600": "ENOSYS", "newer-32": "ENOSYS",
     "socket-unix": "OK", "socket-inet": "OK", "ptrace-own": "OK", "terminal": "ENOTTY",
 }  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def context(session_folder: Path) -> Path:
-    if shutil.which("gcc") is None:
-        unavailable("needs gcc: apt-get install gcc libc6-dev")
-    return hostile_context(session_folder / "hostile")
-
-
-@pytest.fixture(params=["root", "ordinary"])
-def steps(request: pytest.FixtureRequest, context: Path) -> Steps:
-    name = "laststage" if request.param == "root" else "ordinary"
-    return Steps(request.getfixturevalue(name), context)
-
-
-@pytest.fixture
-def as_root(laststage, context: Path) -> Steps:
-    return Steps(laststage, context)
 
 
 def test_calls_that_no_step_may_make(steps: Steps) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -12,25 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import unavailable
-from .hostile import SAID, Steps, hostile_context
+from .steps import FRESH, SAID, Steps
 
 pytestmark = [pytest.mark.integration, pytest.mark.whoever("both are in it")]
 
 TEXT = "this belongs to the host 7291\n"
-FRESH = ("--no-cache-filter", "hostile")
-
-
-@pytest.fixture(scope="module")
-def context(session_folder: Path) -> Path:
-    if shutil.which("gcc") is None:
-        unavailable("needs gcc: apt-get install gcc libc6-dev")
-    return hostile_context(session_folder / "hostile-files")
 
 
 @pytest.fixture
-def steps(laststage, context: Path) -> Steps:
-    return Steps(laststage, context)
+def steps(as_root: Steps) -> Steps:
+    """What is led astray by images and contexts is led astray whoever builds."""
+    return as_root
 
 
 @pytest.fixture

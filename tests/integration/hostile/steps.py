@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from .conftest import Laststage
+from ..conftest import Laststage, unavailable
 
 HEAD = """\
 FROM scratch AS hostile
@@ -16,16 +16,18 @@ COPY busybox probe /bin/
 RUN ["/bin/busybox", "--install", "/bin"]
 SHELL ["/bin/sh", "-c"]
 """
+FRESH = ("--no-cache-filter", "hostile")  # what is tried is tried anew
 SAID = re.compile(r"^#\d+ > (.*)$", re.MULTILINE)
 
 
 def hostile_context(folder: Path) -> Path:
     """Make *folder* the context of hostile builds: a static busybox, and the program that tries."""
-    folder.mkdir()
     busybox = shutil.which("busybox")
-    assert busybox, "apt-get install busybox-static"
+    if busybox is None or shutil.which("gcc") is None:
+        unavailable("needs busybox and gcc: apt-get install busybox-static gcc libc6-dev")
+    folder.mkdir()
     shutil.copy(busybox, folder / "busybox")
-    source = Path(__file__).parent / "programs" / "probe.c"
+    source = Path(__file__).parent / "probe.c"
     subprocess.run(["gcc", "-static", "-O1", "-o", folder / "probe", source], check=True)
     for path in (folder, *folder.iterdir()):
         path.chmod(0o755)
@@ -54,5 +56,5 @@ class Steps:
     def said(self, script: str, *flags: object, expect: int | None = 0) -> list[str]:
         """Return what a step printed after ``>`` that ran *script*, anew."""
         text = f"RUN <<'SCRIPT'\n{script}\nSCRIPT\n"
-        done = self.build(text, "--no-cache-filter", "hostile", *flags, expect=expect)
+        done = self.build(text, *FRESH, *flags, expect=expect)
         return SAID.findall(done.stderr)
