@@ -86,6 +86,15 @@ def test_a_folder_with_apps_below(tmp_path, capsys: pytest.CaptureFixture[str]) 
     assert f"laststage build {tmp_path}/a" in said
 
 
+def test_an_image_is_not_pushed_offline(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
+    """That is said before the build, not after it."""
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+    flags = ["--offline", "--push", "-t", "registry.example/a", "--store", f"{tmp_path}/store"]
+    assert dispatch(["build", *flags, str(tmp_path)]) == 2
+    assert "nothing can be pushed" in capsys.readouterr().err
+    assert not (tmp_path / "store").exists()
+
+
 def test_a_dockerfile_that_is_not_there(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
     assert dispatch(["build", "-f", f"{tmp_path}/nosuch", str(tmp_path)]) == 2
     said, _, hint = capsys.readouterr().err.partition("hint: ")

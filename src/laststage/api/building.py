@@ -43,6 +43,11 @@ def build(workspace: Workspace, request: BuildRequest) -> BuildReport:
     for output in request.outputs:
         if output.kind == "load":
             workspace.engine(output.destination)
+        if output.kind == "registry" and workspace.settings.offline:
+            raise UsageError(
+                "offline, nothing can be pushed",
+                hint="build without --push, and `laststage push` when there is a network",
+            )
     workspace.enter()
     if request.dockerfile is not None:
         whole = _Build(workspace, request)
