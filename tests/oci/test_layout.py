@@ -101,6 +101,19 @@ def test_resolve(store: Store) -> None:
         layout.resolve("No Name")
 
 
+def test_an_image_without_a_name(store: Store, make_image: MakeImage) -> None:
+    layout = Layout(store)
+    made = make_image("app", "content")
+    layout.untag(["app"])
+    assert layout.tags() == ()
+    for name in (made.digest, made.digest[7:]):
+        assert layout.resolve(name) == Descriptor(MANIFEST, made.digest, made.size)
+    config = layout.manifest(made).config.digest
+    for name in (made.digest[:40], config, str(layout.blobs.put(b"[" * 9000))):
+        with pytest.raises(UsageError, match=r"no image named|not an image name"):
+            layout.resolve(name)
+
+
 def test_digits_that_fit_several(store: Store) -> None:
     layout = Layout(store)
     for position in range(2):

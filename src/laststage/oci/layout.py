@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
-from msgspec import json
+from msgspec import Struct, json
 
 from laststage.errors import IntegrityError, UsageError
 from laststage.model.digest import Digest
@@ -17,6 +17,7 @@ from laststage.oci.documents import (
     INDEX,
     MANIFEST,
     REF_NAME,
+    UNREADABLE,
     Descriptor,
     ImageConfig,
     Index,
@@ -30,6 +31,13 @@ from laststage.store import atomic
 from laststage.store.blobs import Blobs
 from laststage.store.locks import locked
 from laststage.store.root import Store
+
+_DIGITS = 64  # of a whole SHA-256
+_LARGEST = 4 << 20  # bytes of a manifest, as registries limit it
+
+
+class _Typed(Struct, rename="camel"):
+    media_type: str
 
 
 class Layout:
@@ -79,7 +87,8 @@ class Layout:
     def resolve(self, name: str) -> Descriptor:
         """Return the manifest for a name, or for the digits that a digest begins with.
 
-        Raise UsageError if there is none, or if the digits fit several.
+        An image that got no name answers to its whole digest. Raise UsageError if there is none, or
+        if the digits fit several.
         """
         digits = name.removeprefix("sha256:")
         if len(digits) >= 6 and set(digits) <= set("0123456789abcdef"):
@@ -88,6 +97,9 @@ class Layout:
                 raise UsageError(f"{name} is the beginning of {len(found)} images' digests")
             for descriptor in found.values():
                 return descriptor
+            nameless = self._nameless(Digest("sha256", digits)) if len(digits) == _DIGITS else None
+            if nameless is not None:
+                return nameless
         descriptor_or_none = self.find(Reference.parse(name))
         if descriptor_or_none is None:
             raise UsageError(
@@ -95,6 +107,17 @@ class Layout:
                 hint="`laststage images` lists what is there",
             )
         return descriptor_or_none
+
+    def _nameless(self, digest: Digest) -> Descriptor | None:
+        """Return the manifest of a build without a tag, None if the store holds none of that digest."""
+        size = self.blobs.size(digest)
+        if size is None or size > _LARGEST:
+            return None
+        try:
+            kind = json.decode(self.blobs.read(digest), type=_Typed).media_type
+        except UNREADABLE:
+            return None
+        return Descriptor(kind, str(digest), size) if kind in (MANIFEST, DOCKER_MANIFEST) else None
 
     def tag(self, reference: Reference, manifest: Descriptor) -> bytes:
         """Make *reference* name *manifest*; return how the index writes that, for a later look.
