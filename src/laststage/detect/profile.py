@@ -19,6 +19,13 @@ class Decision(Struct, frozen=True):
     why: str
 
 
+# said of a program that reads its settings from a file which no image may hold
+WITHOUT_ENV_FILE = Decision(
+    ".env stays out of the image",
+    "it may hold secrets: give what is in it at the start, with -e",
+)
+
+
 class App(Struct, frozen=True, kw_only=True):
     """What every profile has; each language adds its own.
 

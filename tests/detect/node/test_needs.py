@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from laststage.detect.errors import UnsupportedAppError
+from laststage.detect.profile import WITHOUT_ENV_FILE
 
 from .apps import LISTENS, script
 from .conftest import Find
@@ -141,3 +142,13 @@ def test_a_lock_file_of_old_npm(find: Find, text: str, old: bool) -> None:
     found = find(script("node server.js"), files)
     assert found.package is not None
     assert found.package.manager.is_old is old
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["require('dotenv').config()", "import 'dotenv/config'", "import x from '@dotenvx/dotenvx'"],
+)
+def test_settings_in_a_file_that_no_image_holds(find: Find, line: str) -> None:
+    found = find(script("node server.js"), {"server.js": f"{line}\n"})
+    assert WITHOUT_ENV_FILE in found.decisions
+    assert WITHOUT_ENV_FILE not in find(script("node server.js"), {"server.js": ""}).decisions

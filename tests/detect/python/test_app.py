@@ -7,6 +7,7 @@ import pytest
 from laststage.detect.errors import AmbiguousAppError, StartError, UnsupportedAppError, VersionError
 from laststage.detect.files import AppFolder
 from laststage.detect.folder import detect
+from laststage.detect.profile import WITHOUT_ENV_FILE
 from laststage.detect.python import app
 
 from .apps import FLASK
@@ -25,6 +26,15 @@ def test_an_app_that_writes_into_its_folder(found: Found, line: str) -> None:
     assert not found(
         {"requirements.txt": "flask\n", "app.py": FLASK + 'URL = "sqlite:////data/x.db"\n'}
     ).writes
+
+
+@pytest.mark.parametrize(
+    "line", ["from dotenv import load_dotenv", "import environ", "from decouple import config"]
+)
+def test_settings_in_a_file_that_no_image_holds(found: Found, line: str) -> None:
+    files = {"requirements.txt": "flask\n", "app.py": FLASK}
+    assert WITHOUT_ENV_FILE not in found(files).decisions
+    assert WITHOUT_ENV_FILE in found({**files, "app.py": f"{line}\n{FLASK}"}).decisions
 
 
 def test_what_the_owner_says_counts(found: Found) -> None:

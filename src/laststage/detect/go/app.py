@@ -28,7 +28,7 @@ from laststage.detect.go.reads import find_all
 from laststage.detect.go.sources import GoFile, code_of, go_files, own_folder, reachable
 from laststage.detect.listening import Rebinding, find_health
 from laststage.detect.procfile import Process, web_process
-from laststage.detect.profile import App, Decision, Evidence
+from laststage.detect.profile import WITHOUT_ENV_FILE, App, Decision, Evidence
 
 # Everything beyond the program that `static` can hold and a Go program may open.
 EVERYTHING = ("ca-certificates", "media-types", "netbase", "tzdata")
@@ -371,10 +371,7 @@ def _secrets(used: tuple[GoFile, ...]) -> Decision | None:
     names = {name for file in used for name in file.imports}
     if not names & {"github.com/joho/godotenv", "github.com/joho/godotenv/autoload"}:
         return None
-    return Decision(
-        ".env stays out of the image",
-        "it may hold secrets: give what is in it at the start, with -e",
-    )
+    return WITHOUT_ENV_FILE
 
 
 def _program(home: Module, main: GoFile) -> str:

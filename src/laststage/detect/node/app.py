@@ -32,7 +32,7 @@ from laststage.detect.node.sources import Sources, find_module, read_sources
 from laststage.detect.node.start import Start
 from laststage.detect.node.takes import Take, takes
 from laststage.detect.node.writes import written_folders
-from laststage.detect.profile import App, Decision
+from laststage.detect.profile import WITHOUT_ENV_FILE, App, Decision
 
 # Where the app stands in both stages.
 ROOT = "/app"
@@ -40,6 +40,10 @@ ROOT = "/app"
 LINK = "start"
 _SERVICES = ("wrangler", "@cloudflare/workers-types", "netlify-cli", "serverless", "aws-cdk-lib")
 _SITE_BUILDERS = ("vite", "@vue/cli-service", "react-scripts", "parcel", "@angular/cli", "snowpack")
+# packages that read .env
+_ENV_FILES = frozenset(
+    ("@dotenvx/dotenvx", "@nestjs/config", "dotenv", "dotenv-flow", "dotenv-safe")
+)
 Dependencies = Literal["production", "all", "none"]
 
 
@@ -164,8 +168,9 @@ def _profile(app: AppFolder, found: Found) -> NodeProfile:
                   *(frontend.evidence if frontend else ())),
         decisions=(
             *package.decisions, *found.decisions, *start.decisions, *built.decisions, *reasons,
-            *heard.decisions,
-            *kept, *(frontend.decisions if frontend else ()),
+            *heard.decisions, *kept,
+            *([] if _ENV_FILES.isdisjoint(sources.packages) else [WITHOUT_ENV_FILE]),
+            *(frontend.decisions if frontend else ()),
         ),
     )  # fmt: skip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from laststage.detect.errors import UnsupportedAppError
 from laststage.detect.files import AppFolder
 from laststage.detect.frontend import find_served
-from laststage.detect.profile import Decision, Evidence
+from laststage.detect.profile import WITHOUT_ENV_FILE, Decision, Evidence
 from laststage.detect.python.manifests import Install, from_imports, read_manifest
 from laststage.detect.python.profile import LOCKS, PythonProfile
 from laststage.detect.python.requirements import Listed
@@ -19,6 +19,8 @@ _COMPILER = ("g++", "gcc", "libc6-dev", "python3-dev")
 # Frameworks that keep keys or sessions in the folder where they start.
 _BROWSERS = frozenset(("playwright", "selenium", "pyppeteer"))
 _WRITERS = ("python-fasthtml", "chainlit")
+# modules that read .env
+_ENV_FILES = frozenset(("decouple", "dotenv", "environ", "environs"))
 _PATH = "/app/.venv/bin:/usr/local/bin:/usr/bin:/bin"
 
 
@@ -80,6 +82,8 @@ def _profile(
     if left_out:
         why = "for Windows or macOS alone"
         decisions.append(Decision(f"{', '.join(left_out)} left out", why))
+    if any(not _ENV_FILES.isdisjoint(source.modules) for source in sources):
+        decisions.append(WITHOUT_ENV_FILE)
     is_package = install.is_package or not own
     is_only_package = is_package and not own and not said.files and not _has_data(app)
     writes, written = _writes(sources, way.site.writes if way.site else "", listed, port)
