@@ -199,6 +199,20 @@ def test_the_store_opens_in_other_tools(laststage, run: Run, skopeo: Run, contex
     run("buildah", "rm", container)
 
 
+def test_a_folder_that_tells_no_name(laststage, skopeo: Run, context: Path, tmp_path: Path) -> None:
+    """What the hint says makes something that can be loaded, of the same digest."""
+    (context / "Dockerfile").write_text(_HAND_OVER)
+    built = laststage.build("-f", context / "Dockerfile", "-t", "nameless", context)
+    folder = tmp_path / "dir"
+    skopeo("copy", "-q", f"oci:{laststage.store}:nameless:latest", f"dir:{folder}")
+    said = laststage("load", "-i", folder, expect=1).stderr
+    assert f"`skopeo copy dir:{folder} oci:FOLDER:NAME`" in said
+    skopeo("copy", "-q", f"dir:{folder}", f"oci:{tmp_path}/named:loaded:1")
+    [row] = json.loads(laststage("load", "-i", tmp_path / "named", "--json").stdout)
+    assert row["references"] == ["loaded:1"]
+    assert laststage.image("loaded:1").digest == built["digest"]
+
+
 def test_a_scanner_reads_both_archives(laststage, context: Path, tmp_path: Path) -> None:
     scanner = shutil.which("syft", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     if scanner is None:

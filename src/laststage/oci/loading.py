@@ -295,6 +295,11 @@ def _docker_images(members: Members) -> tuple[_DockerImage, ...]:
     try:
         return json.decode(data, type=tuple[_DockerImage, ...])
     except msgspec.MsgspecError as error:
+        if (document(members, "version", _MOST) or b"").startswith(b"Directory Transport"):
+            raise ArchiveError(
+                f"{members.name} is a folder of skopeo's own, which tells no name of the image",
+                hint=f"`skopeo copy dir:{members.name} oci:FOLDER:NAME` makes one that can be loaded",
+            ) from error
         raise ArchiveError(f"{members.name}: manifest.json cannot be read: {error}") from error
 
 
