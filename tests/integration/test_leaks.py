@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from .conftest import Laststage, owned
+
 pytestmark = pytest.mark.integration
 
 ASSEMBLED = ("--bases", "assemble")
@@ -35,6 +37,23 @@ def ran(*steps: str) -> str:
     return "\n".join(
         ["FROM debian:trixie-slim AS build", *steps, "FROM scratch", "COPY --from=build /out /", ""]
     )
+
+
+@pytest.fixture(scope="module")
+def searched(session_folder: Path) -> Path:
+    """A store of these tests' own: they read all of it, again and again."""
+    return session_folder / "searched"
+
+
+@pytest.fixture
+def laststage(laststage: Laststage, searched: Path) -> Laststage:
+    """The command line over that store, with what others have fetched."""
+    held = laststage.store / "debian" / "packages"
+    if held.exists() and not searched.exists():
+        (searched / "debian").mkdir(parents=True)
+        subprocess.run(["cp", "--archive", "--link", held, searched / "debian"], check=True)
+        owned(searched, laststage.home)
+    return laststage.on(searched)
 
 
 @pytest.fixture
