@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from laststage.detect.errors import UnsupportedAppError
 from laststage.detect.files import AppFolder
 from laststage.detect.frontend import find_served
@@ -79,11 +81,7 @@ def _profile(
     older = _for_older(install, sources)
     decisions += [Decision(need, reason) for need, reason in older.items()]
     left_out = tuple(sorted(table().foreign.names & set(listed.packages)))
-    if left_out:
-        why = "for Windows or macOS alone"
-        decisions.append(Decision(f"{', '.join(left_out)} left out", why))
-    if any(not _ENV_FILES.isdisjoint(source.modules) for source in sources):
-        decisions.append(WITHOUT_ENV_FILE)
+    decisions += _without(left_out, sources)
     is_package = install.is_package or not own
     is_only_package = is_package and not own and not said.files and not _has_data(app)
     writes, written = _writes(sources, way.site.writes if way.site else "", listed, port)
@@ -130,6 +128,14 @@ def _profile(
         evidence=(*evidence, *(frontend.evidence if frontend else ())),
         decisions=(*decisions, *(frontend.decisions if frontend else ())),
     )
+
+
+def _without(left_out: tuple[str, ...], sources: list[Source]) -> Iterator[Decision]:
+    """Yield what is to be said of what does not come along."""
+    if left_out:
+        yield Decision(f"{', '.join(left_out)} left out", "for Windows or macOS alone")
+    if any(not _ENV_FILES.isdisjoint(source.modules) for source in sources):
+        yield WITHOUT_ENV_FILE
 
 
 def _for_older(install: Install, sources: list[Source]) -> dict[str, str]:
