@@ -14,9 +14,10 @@ from laststage.net.http import UrllibTransport
 from laststage.oci.documents import Descriptor
 from laststage.oci.layout import Layout
 from laststage.registry.client import Registry
+from laststage.store.blobs import Blobs
 from laststage.store.root import Store
 
-from .conftest import Laststage
+from .conftest import Laststage, owned
 from .registries import AMD64, Cutting, Served, blobs_of, make_image, serve
 
 pytestmark = pytest.mark.integration
@@ -47,11 +48,22 @@ def image(own: Store) -> Descriptor:
 
 
 @pytest.fixture
-def killed(laststage: Laststage, cutting: Cutting) -> Callable[..., None]:
+def over(laststage: Laststage) -> Callable[[Store], Laststage]:
+    """Return what gives a store of the test's to who builds, and the command line over it."""
+
+    def given(store: Store) -> Laststage:
+        owned(Path(store.root), laststage.home)
+        return laststage.on(Path(store.root))
+
+    return given
+
+
+@pytest.fixture
+def killed(over: Callable[[Store], Laststage], cutting: Cutting) -> Callable[..., None]:
     """Return what runs a command that is killed when the way to the registry is cut."""
 
     def run(store: Store, *args: object) -> None:
-        process = laststage.on(Path(store.root)).start(*args, "--progress=quiet")
+        process = over(store).start(*args, "--progress=quiet")
 
         def kill() -> None:
             time.sleep(0.2)  # for what came to be read
@@ -102,7 +114,7 @@ def test_a_pull_goes_on(
 
 @pytest.mark.parametrize("tenth", TENTHS)
 def test_a_pull_that_is_killed_is_taken_up(
-    laststage: Laststage,
+    over: Callable[[Store], Laststage],
     plain: Served,
     cutting: Cutting,
     own: Store,
@@ -119,7 +131,7 @@ def test_a_pull_that_is_killed_is_taken_up(
     cutting.answer_limits.append(SIZE * tenth // 10 + 2000)
     killed(other, "pull", name)
     assert Layout(other).tags() == ()
-    again = laststage.on(Path(other.root))
+    again = over(other)
     again.assert_clean()
     kept = sum(path.stat().st_size for path in Path(other.path("partial")).rglob("sha256/*"))
     assert kept <= SIZE * tenth // 10 + 2000
@@ -132,9 +144,32 @@ def test_a_pull_that_is_killed_is_taken_up(
     again.assert_clean()
 
 
+def test_a_pull_that_is_killed_just_before_the_layer_has_its_name(
+    ordinary: Laststage,
+    plain: Served,
+    cutting: Cutting,
+    own: Store,
+    image: Descriptor,
+    session_folder: Path,
+) -> None:
+    """The file cannot be written to any more then, except by root."""
+    client(own).push(image, plain.named("named:1"))
+    name = f"{plain.address}/named:1"
+    (layer,) = Layout(own).manifest(image).layers
+    user = ordinary.on(session_folder / "named" / "store")
+    partial = Path(Blobs(Store(str(user.store))).partial_path(layer.parsed_digest))
+    partial.parent.mkdir(parents=True)
+    partial.write_bytes(Path(own.path("blobs", *layer.digest.split(":"))).read_bytes()[:-1])
+    partial.chmod(0o444)
+    owned(user.store, user.home)
+    user("pull", name)
+    assert user.image(name).digest == image.digest
+    assert not partial.exists()
+
+
 @pytest.mark.parametrize("tenth", TENTHS)
 def test_a_push_that_is_killed_is_done_again(
-    laststage: Laststage,
+    over: Callable[[Store], Laststage],
     plain: Served,
     cutting: Cutting,
     own: Store,
@@ -150,7 +185,7 @@ def test_a_push_that_is_killed_is_done_again(
     assert not (
         plain.folder / f"data/docker/registry/v2/repositories/again{tenth}/_manifests"
     ).exists()
-    done = laststage.on(Path(own.root))("push", f"{plain.address}/app:1", target)
+    done = over(own)("push", f"{plain.address}/app:1", target)
     assert done.stdout == f"{target}  {image.digest}\n"
     client(other).pull(plain.named(f"again{tenth}:1"), AMD64)
     assert same_blobs(own, other)
@@ -181,7 +216,7 @@ def test_a_registry_that_is_killed_and_comes_back(
 
 
 def test_a_collection_takes_only_what_nobody_goes_on_with(
-    laststage: Laststage,
+    over: Callable[[Store], Laststage],
     plain: Served,
     cutting: Cutting,
     own: Store,
@@ -191,7 +226,7 @@ def test_a_collection_takes_only_what_nobody_goes_on_with(
 ) -> None:
     client(own).push(image, plain.named("collected:1"))
     name = f"{cutting.address}/collected:1"
-    again = laststage.on(Path(other.root))
+    again = over(other)
 
     def left() -> list[Path]:
         """Return the half-fetched blobs, made to look unused for a long time."""
@@ -222,7 +257,7 @@ def test_a_collection_takes_only_what_nobody_goes_on_with(
 
 
 def test_of_several_that_pull_the_same_one_fetches(
-    laststage: Laststage,
+    over: Callable[[Store], Laststage],
     plain: Served,
     cutting: Cutting,
     own: Store,
@@ -231,7 +266,7 @@ def test_of_several_that_pull_the_same_one_fetches(
 ) -> None:
     client(own).push(image, plain.named("shared:1"))
     names = [f"{cutting.address}/shared:1", f"{plain.address}/shared:1"]
-    store = laststage.on(Path(other.root))
+    store = over(other)
     # the first is held up in the middle until the others wait for it
     started = [store.start("pull", names[0])]
 

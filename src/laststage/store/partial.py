@@ -53,8 +53,7 @@ class Partial:
             found = os.stat(self._path)
         except FileNotFoundError:
             return False
-        own = os.fstat(self.file.fileno())
-        return (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino)
+        return os.path.samestat(found, os.fstat(self.file.fileno()))
 
 
 @contextlib.contextmanager
@@ -69,7 +68,13 @@ def held(
     os.makedirs(os.path.dirname(path), exist_ok=True)
     while not is_there():
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        with os.fdopen(os.open(path, flags, 0o600), "r+b") as file:
+        try:
+            descriptor = os.open(path, flags, 0o600)
+        except PermissionError:  # it has its final mode and not yet its final name
+            _make_writable(path)
+            pause()
+            continue
+        with os.fdopen(descriptor, "r+b") as file:
             partial = Partial(path, file)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -92,3 +97,14 @@ def held(
                 if partial.is_mine() and os.fstat(file.fileno()).st_size == 0:
                     os.unlink(path)
     yield None
+
+
+def _make_writable(path: str) -> None:
+    """Take up what was killed between the file's mode and its name; a living process has its lock.
+
+    Raise PermissionError if the file is somebody else's.
+    """
+    with contextlib.suppress(FileNotFoundError, BlockingIOError), open(path, "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.stat(path), os.fstat(file.fileno())):
+            os.fchmod(file.fileno(), 0o600)
