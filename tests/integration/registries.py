@@ -160,6 +160,7 @@ class Cutting:
         self._target = (host, int(port))
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = []
+        self._lock = threading.Lock()
         self.limits: list[int] = []
         self.answer_limits: list[int] = []
         self.sent = 0
@@ -195,12 +196,15 @@ class Cutting:
         came = 0
         with suppress(OSError):
             while piece := source.recv(65536):
-                room = limits[0] - came if limits else len(piece)
+                with self._lock:  # or two connections both lose bytes, and one of them goes on
+                    room = limits[0] - came if limits else len(piece)
+                    is_cut = room < len(piece)
+                    if is_cut:
+                        limits.pop(0)
                 target.sendall(piece[: max(room, 0)])
                 came += min(len(piece), room)
                 self._count(min(len(piece), room), limits)
-                if room < len(piece) and limits:
-                    limits.pop(0)
+                if is_cut:
                     self.on_cut()
                     break
             else:

@@ -84,6 +84,32 @@ def test_a_broken_transfer_goes_on_where_it_stopped(
     assert min(reported) > 0  # nothing came twice
 
 
+@pytest.mark.parametrize("is_right_at_last", [True, False])
+def test_parts_that_are_not_of_one_whole(
+    server: WebServer, transport: UrllibTransport, target: Path, is_right_at_last: bool
+) -> None:
+    """Two servers behind one name may differ; only the whole from one of them can be right."""
+    file = Path(server.folder, "file")
+    file.write_bytes(BODY[::-1])
+    server.faults["file"] = ("cut", 1)
+    digest = DIGEST if is_right_at_last else Digest.of(b"another")
+
+    def fetch() -> None:
+        download(
+            transport, f"{server.url}/file", str(target), digest=digest, size=len(BODY),
+            delays=(0,), sleep=lambda _: file.write_bytes(BODY) and None,
+        )  # fmt: skip
+
+    if is_right_at_last:
+        fetch()
+        assert target.read_bytes() == BODY
+    else:
+        with pytest.raises(IntegrityError, match="the content is not"):
+            fetch()
+        assert list(target.parent.iterdir()) == []
+    assert len(server.asked) == 3  # once more, and not again
+
+
 def test_a_server_that_stays_broken_is_a_network_error(
     server: WebServer, transport: UrllibTransport, target: Path
 ) -> None:

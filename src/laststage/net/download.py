@@ -91,6 +91,7 @@ class _Transfer:
         self._size = size
         self._progress = progress
         self._done = 0
+        self._is_joined = False
         self.furthest = 0
         self._hash = hashlib.new(digest.algorithm)
 
@@ -98,13 +99,12 @@ class _Transfer:
         """Fetch all, beginning with what an earlier process left, and check it."""
         if isinstance(self._place, Partial):
             self._take_up()
-        was_there = self._done > 0
         try:
             self._run_on(delays, sleep)
         except IntegrityError:
-            if not was_there:
+            if not self._is_joined:
                 raise
-            # what was there may have been wrong, for nothing protects it
+            # what was there may have been wrong, for nothing protects it, or the parts not of one whole
             self._restart()
             self._run_on(delays, sleep)
 
@@ -136,6 +136,7 @@ class _Transfer:
             self._done += len(piece)
         self.furthest = self._done
         if self._done:
+            self._is_joined = True
             self._progress(self._done)
         if self._done > self._size:
             self._restart()
@@ -145,6 +146,7 @@ class _Transfer:
         if self._done and self._done >= self._size:
             return
         limit = self._size - self._done
+        self._is_joined |= self._done > 0
         with self._transport.get(self._url, limit=self._size, offset=self._done) as response:
             if response.status != HTTPStatus.PARTIAL_CONTENT:
                 self._restart()
