@@ -147,7 +147,6 @@ def test_a_pull_that_is_killed_is_taken_up(
 def test_a_pull_that_is_killed_just_before_the_layer_has_its_name(
     ordinary: Laststage,
     plain: Served,
-    cutting: Cutting,
     own: Store,
     image: Descriptor,
     session_folder: Path,
@@ -165,6 +164,21 @@ def test_a_pull_that_is_killed_just_before_the_layer_has_its_name(
     user("pull", name)
     assert user.image(name).digest == image.digest
     assert not partial.exists()
+
+
+def test_a_place_for_what_comes_that_is_somebody_elses(
+    ordinary: Laststage, plain: Served, own: Store, image: Descriptor, session_folder: Path
+) -> None:
+    """It is an error at once; nobody is waited for."""
+    client(own).push(image, plain.named("place:1"))
+    user = ordinary.on(session_folder / "place" / "store")
+    partial = user.store / "partial" / "sha256"
+    partial.mkdir(parents=True)
+    owned(user.store, user.home)
+    os.chown(partial, 0, 0)
+    said = user("pull", f"{plain.address}/place:1", expect=1).stderr
+    assert f"{partial}/" in said
+    assert "Permission denied" in said
 
 
 @pytest.mark.parametrize("tenth", TENTHS)

@@ -70,8 +70,10 @@ def held(
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         try:
             descriptor = os.open(path, flags, 0o600)
-        except PermissionError:  # it has its final mode and not yet its final name
-            _make_writable(path)
+        except PermissionError:
+            if not os.access(os.path.dirname(path), os.W_OK):
+                raise
+            _make_writable(path)  # it has its final mode and not yet its final name
             pause()
             continue
         with os.fdopen(descriptor, "r+b") as file:
