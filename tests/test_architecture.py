@@ -217,6 +217,16 @@ def tracked() -> list[Path]:
     return [PROJECT / os.fsdecode(name) for name in done.stdout.split(b"\0") if name]
 
 
+def test_what_builds_images_is_marked() -> None:
+    """Or `./check fast` would do it, on machines that have no sandbox."""
+    found = [
+        str(path.relative_to(PROJECT))
+        for path in (PROJECT / "tests" / "integration").rglob("test_*.py")
+        if "pytest.mark.integration" not in path.read_text()
+    ]
+    assert found == []
+
+
 def test_no_registry_is_named() -> None:
     names = "|".join(map(re.escape, hosts()))
     pattern = re.compile(rf"(?<![\w-])(?:{names})(?![\w-])", re.IGNORECASE)

@@ -11,6 +11,8 @@ import pytest
 if TYPE_CHECKING:
     from .conftest import Laststage
 
+pytestmark = pytest.mark.integration
+
 Use = Callable[..., str]
 
 
