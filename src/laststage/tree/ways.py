@@ -39,7 +39,10 @@ def follow(path: str, link_of: Callable[[str], str | None]) -> str:
             continue
         links += 1
         if links > _MAX_LINKS:
-            raise LinksError(f"{path}: too many symbolic links on the way")
+            raise LinksError(
+                f"{path}: too many symbolic links on the way",
+                hint="one of them leads back to itself or to another; `ls -l` shows where to",
+            )
         if link.startswith("/"):
             done = []
         pending += reversed(link.split("/"))
